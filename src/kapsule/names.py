@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names that bind us to others: on the bus, in Incus, in the guest. Constants only."""
+
+BUS_NAME = "org.kde.kapsule"
+MANAGER_PATH = "/org/kde/kapsule"
+MANAGER_INTERFACE = "org.kde.kapsule.Manager"
+OPERATION_INTERFACE = "org.kde.kapsule.Operation"
+OPERATIONS_PATH = "/org/kde/kapsule/operations"
+
+RUN_DIRECTORY = "/run/kapsule"
+SESSION_SOCKET = RUN_DIRECTORY + "/session.socket"
+
+CONFIG_FILES = ("/usr/lib/kapsule/kapsule.conf", "/etc/kapsule/kapsule.conf")
+USER_CONFIG_FILE = ".config/kapsule/kapsule.conf"
+
+# Keys in an instance's configuration. Scripts read the ones without a comment; see docs/dbus-api.md.
+KEY_OWNER = "user.kapsule.owner"  # uid, decimal; its presence makes an instance ours
+KEY_SETUP_STATE = "user.kapsule.setup-state"  # "creating", then "done"
+KEY_HOST_ROOTFS = "user.kapsule.host-rootfs"
+KEY_MOUNT_HOME = "user.kapsule.mount-home"
+KEY_CUSTOM_MOUNTS = "user.kapsule.custom-mounts"
+KEY_GPU = "user.kapsule.gpu"
+KEY_NVIDIA_DRIVERS = "user.kapsule.nvidia-drivers"
+KEY_SESSION_MODE = "user.kapsule.session-mode"
+
+SETUP_CREATING = "creating"
+SETUP_DONE = "done"
+
+
+def key_mapped(uid: int) -> str:
+    """Return the configuration key that says that the user with this uid is set up."""
+    return f"user.kapsule.host-users.{uid}.mapped"
+
+
+GUEST_DIRECTORY = "/.kapsule"
+HOST_ROOTFS_PATH = GUEST_DIRECTORY + "/host"
