@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a container is to its users, and what it may be called."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from kapsule import names
+from kapsule.errors import InvalidArgument
+
+RUNNING = "Running"
+STOPPED = "Stopped"
+FROZEN = "Frozen"
+
+# Incus takes what is a host name: doc/reference/instance_properties.md, "name".
+_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container, as Incus last told it.
+
+    status: Incus's word ("Running", "Stopped", "Frozen", "Error", ...).
+    owner: the uid of the user whose container it is.
+    image: what it was made from, in words. created: ISO 8601 with offset, or "".
+    config: the instance's whole configuration, read-only.
+    """
+
+    name: str
+    status: str
+    owner: int
+    image: str
+    created: str
+    config: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def mode(self) -> str:
+        """The D-Bus mode, in the words of the bus interface."""
+        return "Session" if self.config.get(names.KEY_SESSION_MODE) == "true" else "Default"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its creation was finished."""
+        return self.config.get(names.KEY_SETUP_STATE, names.SETUP_DONE) == names.SETUP_DONE
+
+    def is_set_up_for(self, uid: int) -> bool:
+        """Whether the user with this uid has an account in it."""
+        return self.config.get(names.key_mapped(uid)) == "true"
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidArgument unless name can be a container's name (and so a host name)."""
+    if not _NAME.match(name):
+        raise InvalidArgument(
+            f"{name!r} cannot be the name of a container",
+            hint="Use 1 to 63 letters, digits and dashes; start with a letter, do not end with a "
+            "dash.",
+        )

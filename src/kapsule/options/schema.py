@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an option is. Plain value types: the command line imports them on its hot path."""
+
+from typing import NamedTuple
+
+OptionValue = bool | str | tuple[str, ...]
+
+BOOLEAN = "boolean"
+STRING = "string"
+ARRAY = "array"
+
+PYTHON_TYPES: dict[str, type] = {BOOLEAN: bool, STRING: str, ARRAY: tuple}
+
+
+class Option(NamedTuple):
+    """One creation option: a row of the table that every surface is made from.
+
+    key: snake_case; the D-Bus key, and with dashes the flag.
+    type: BOOLEAN, STRING or ARRAY (of strings).
+    default: a value of that type.
+    title: a few words, for forms. description: one sentence, for help.
+    choices: what a STRING may be; empty for anything.
+    requires: other options and the values that they must have when this one is not at its default.
+    item_format: what an ARRAY's elements are ("directory-path"), for completion and file pickers.
+    metavar: the word for the value in help.
+    unavailable: why the option is refused in this version; "" for an option that works.
+    """
+
+    key: str
+    type: str
+    default: OptionValue
+    title: str
+    description: str
+    choices: tuple[str, ...] = ()
+    requires: tuple[tuple[str, OptionValue], ...] = ()
+    item_format: str = ""
+    metavar: str = "VALUE"
+    unavailable: str = ""
+
+    @property
+    def flag(self) -> str:
+        """The option's flag on the command line."""
+        return "--" + self.key.replace("_", "-")
+
+
+class Section(NamedTuple):
+    """A group of options with a title, in display order."""
+
+    id: str
+    title: str
+    options: tuple[Option, ...]
+
+
+class Schema(NamedTuple):
+    """The whole table."""
+
+    sections: tuple[Section, ...]
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """All options in display order."""
+        return tuple(option for section in self.sections for option in section.options)
+
+    def find(self, key: str) -> Option | None:
+        """Return the option with this key, or None."""
+        return next((option for option in self.options if option.key == key), None)
