@@ -13,7 +13,7 @@ SESSION_SOCKET = RUN_DIRECTORY + "/session.socket"
 CONFIG_FILES = ("/usr/lib/kapsule/kapsule.conf", "/etc/kapsule/kapsule.conf")
 USER_CONFIG_FILE = ".config/kapsule/kapsule.conf"
 
-# Keys in an instance's configuration. Scripts read the ones without a comment; see docs/dbus-api.md.
+# Keys in an instance's configuration. Scripts read them: docs/dbus-api.md.
 KEY_OWNER = "user.kapsule.owner"  # uid, decimal; its presence makes an instance ours
 KEY_SETUP_STATE = "user.kapsule.setup-state"  # "creating", then "done"
 KEY_HOST_ROOTFS = "user.kapsule.host-rootfs"

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one table of creation options. Adding an option is one row here and the step that honours it."""
+"""The one table of creation options.
+
+Adding an option is one row here and the step that honours it.
+"""
 
 from kapsule.options.schema import ARRAY, BOOLEAN, Option, Schema, Section
 
