@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""File access with a user's own rights, from a root process.
+
+Linux keeps the credentials that file access is checked with per thread, so a thread takes on the
+user's, works and ends: nothing has to be restored, and no other thread ever has them. Changing the
+file-system uid from 0 also drops the capabilities that override file permissions: capabilities(7).
+"""
+
+import asyncio
+import ctypes
+import errno
+import os
+import stat
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+# glibc's own setgroups() changes all threads, so the system call is made directly. Numbers: the
+# generic table and x86-64's, include/uapi/asm-generic/unistd.h and syscall_64.tbl.
+_SYS_SETGROUPS = {"x86_64": 116}.get(os.uname().machine, 159)
+_SYS_OPENAT2 = 437
+_AT_FDCWD = -100
+_RESOLVE_NO_MAGICLINKS = 0x02
+_NO_ID = 0xFFFFFFFF
+
+_READ_SECONDS = 5.0
+_MAX_THREADS = 8  # of one user; more means that they all hang
+
+_libc = ctypes.CDLL(None, use_errno=True)
+for _function in (_libc.setfsuid, _libc.setfsgid):
+    _function.argtypes = (ctypes.c_uint32,)
+    _function.restype = ctypes.c_uint32
+_running: Counter[int] = Counter()
+_running_lock = threading.Lock()
+
+
+class Identity(Protocol):
+    """Whose rights count: a HostUser."""
+
+    @property
+    def uid(self) -> int:
+        """The user."""
+
+    @property
+    def gid(self) -> int:
+        """The primary group."""
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """All groups."""
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def open_as(user: Identity, path: str, flags: int) -> int:
+    """Open a file as that user and return the descriptor, close-on-exec.
+
+    flags: as for os.open(), without O_CREAT. It may block as long as open(2) does, so do not call
+    it on an event loop. Links of /proc that lead into this process's own files are not followed.
+    Raises OSError, with EAGAIN when too many accesses for this user hang already.
+    """
+    return _start(user, partial(_open, path, flags)).result()
+
+
+async def read_small_file(user: Identity, path: str, limit: int = 65536) -> bytes:
+    """Return what is in a regular file that the user may read.
+
+    limit: bytes. Raises OSError; also with EINVAL when it is no regular file, EFBIG when it is
+    larger, ETIMEDOUT when its file system does not answer.
+    """
+    reading = asyncio.wrap_future(_start(user, partial(_read, path, limit)))
+    try:
+        return await asyncio.wait_for(reading, _READ_SECONDS)
+    except TimeoutError as error:
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), path) from error
+
+
+def _start(user: Identity, work: Callable[[], T]) -> Future[T]:
+    with _running_lock:
+        if _running[user.uid] >= _MAX_THREADS:
+            raise OSError(errno.EAGAIN, f"file accesses of user {user.uid} hang")
+        _running[user.uid] += 1
+    outcome: Future[T] = Future()
+    outcome.set_running_or_notify_cancel()
+    # A daemon thread: a file system that hangs must not keep the process from ending.
+    threading.Thread(target=_become_and_run, args=(user, work, outcome), daemon=True).start()
+    return outcome
+
+
+def _become_and_run(user: Identity, work: Callable[[], T], outcome: Future[T]) -> None:
+    try:
+        _become(user)
+        result = work()
+    except BaseException as error:
+        _done(user)
+        outcome.set_exception(error)
+    else:
+        _done(user)
+        outcome.set_result(result)
+
+
+def _done(user: Identity) -> None:
+    with _running_lock:
+        _running[user.uid] -= 1
+        if not _running[user.uid]:
+            del _running[user.uid]
+
+
+def _become(user: Identity) -> None:
+    groups = (ctypes.c_uint32 * len(user.groups))(*user.groups)
+    _check(_libc.syscall(_SYS_SETGROUPS, len(user.groups), groups))
+    _set(_libc.setfsgid, user.gid)
+    _set(_libc.setfsuid, user.uid)
+
+
+def _set(change: Callable[[int], int], wanted: int) -> None:
+    """Change an id. setfsuid(2): it reports no failure; a second call tells what is set."""
+    change(wanted)
+    if change(_NO_ID) != wanted:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def _open(path: str, flags: int) -> int:
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, _RESOLVE_NO_MAGICLINKS)
+    name = os.fsencode(path)
+    if b"\0" in name:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+    arguments = (_AT_FDCWD, name, ctypes.byref(how), ctypes.sizeof(how))
+    return _check(_libc.syscall(_SYS_OPENAT2, *arguments), path)
+
+
+def _read(path: str, limit: int) -> bytes:
+    # O_NONBLOCK: opening a FIFO would wait for its other end.
+    descriptor = _open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", path)
+        content = _read_up_to(descriptor, limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+    return content
+
+
+def _read_up_to(descriptor: int, size: int) -> bytes:
+    content = b""
+    while len(content) < size and (more := os.read(descriptor, size - len(content))):
+        content += more
+    return content
+
+
+def _check(result: int, path: str | None = None) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return result
