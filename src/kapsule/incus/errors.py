@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Incus can refuse, as exceptions: one class for each answer that callers tell apart.
+
+::
+
+    IncusError
+    ├── IncusUnavailable        (kapsule.errors) no connection, or Incus is still starting
+    ├── IncusNotFound           404
+    ├── IncusConflict           409: the name is taken
+    ├── IncusPreconditionFailed 412: somebody else changed the thing meanwhile
+    ├── IncusForbidden          403
+    └── IncusOperationLost      Incus forgot the operation: nobody knows how it ended
+"""
+
+from kapsule.errors import IncusError, IncusUnavailable
+
+
+class IncusNotFound(IncusError):
+    """There is no such thing in Incus."""
+
+    dbus_name = IncusError.dbus_name + "NotFound"
+
+
+class IncusConflict(IncusError):
+    """The name is taken in Incus."""
+
+    dbus_name = IncusError.dbus_name + "Conflict"
+
+
+class IncusPreconditionFailed(IncusError):
+    """The thing was changed by somebody else since it was read."""
+
+    dbus_name = IncusError.dbus_name + "PreconditionFailed"
+
+
+class IncusForbidden(IncusError):
+    """Incus does not let us do this."""
+
+    dbus_name = IncusError.dbus_name + "Forbidden"
+
+
+class IncusOperationLost(IncusError):
+    """Incus no longer knows an operation, most likely because it was restarted meanwhile."""
+
+    dbus_name = IncusError.dbus_name + "OperationLost"
+
+
+_BY_CODE: dict[int, type[IncusError]] = {
+    403: IncusForbidden,
+    404: IncusNotFound,
+    409: IncusConflict,
+    412: IncusPreconditionFailed,
+    503: IncusUnavailable,
+}
+
+_HINTS = {
+    403: "The daemon needs Incus's administration socket, so it must run as root",
+    503: "Incus is still starting; try again in a moment",
+}
+
+
+def from_code(code: int, text: str) -> IncusError:
+    """Return the exception for an error reply.
+
+    code: the error code of the reply, an HTTP status. text: Incus's own words; may be empty.
+    """
+    error = _BY_CODE.get(code, IncusError)
+    return error(text or f"Incus answered with error {code}", hint=_HINTS.get(code, ""))

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls on instances."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from typing import Literal
+
+import msgspec
+
+from kapsule.incus import operations
+from kapsule.incus.client import IncusClient
+from kapsule.incus.errors import IncusPreconditionFailed
+from kapsule.incus.operations import OnProgress
+from kapsule.incus.types import Devices, Instance, InstanceRequest, InstanceState, InstanceUpdate
+from kapsule.incus.urls import path
+
+Action = Literal["start", "stop", "restart", "freeze", "unfreeze"]
+
+_UPDATE_ATTEMPTS = 10
+_UPDATE_PAUSE = 0.05  # seconds, times the number of attempts so far
+
+
+async def list_instances(client: IncusClient) -> list[Instance]:
+    """Return all instances, with their configuration, in one request."""
+    return await client.get_list(path("instances"), Instance)
+
+
+async def get_instance(client: IncusClient, name: str) -> Instance:
+    """Return one instance. Raises IncusNotFound."""
+    return await client.get(path("instances", name), Instance)
+
+
+async def get_state(client: IncusClient, name: str) -> InstanceState:
+    """Return what an instance is doing. Raises IncusNotFound."""
+    return await client.get(path("instances", name, "state"), InstanceState)
+
+
+async def create_instance(
+    client: IncusClient, body: InstanceRequest, on_progress: OnProgress | None = None
+) -> None:
+    """Create an instance, and start it where body says so.
+
+    Raises what operations.run() raises. An instance that could be created but not started stays.
+    """
+    await operations.run(client, "POST", path("instances"), body=body, on_progress=on_progress)
+
+
+async def delete_instance(client: IncusClient, name: str) -> None:
+    """Delete a stopped instance. Raises IncusNotFound, and IncusError when it is running."""
+    await operations.run(client, "DELETE", path("instances", name))
+
+
+async def set_state(
+    client: IncusClient,
+    name: str,
+    action: Action,
+    *,
+    force: bool = False,
+    timeout: int = -1,  # noqa: ASYNC109  # the guest's, which Incus watches over
+) -> None:
+    """Start, stop, restart, freeze or unfreeze an instance, and wait until it is so.
+
+    force: kill instead of shutting down. timeout: seconds that the guest gets to shut down;
+    -1 leaves it to Incus, which gives it 600.
+    Raises IncusNotFound, and IncusError when it failed or the guest did not shut down in time.
+    """
+    body = {"action": action, "force": force, "timeout": timeout}
+    await operations.run(client, "PUT", path("instances", name, "state"), body=body)
+
+
+async def update_instance(
+    client: IncusClient, name: str, change: Callable[[InstanceUpdate], InstanceUpdate]
+) -> None:
+    """Change an instance, without undoing what another writer changes at the same time.
+
+    change: takes what can be written of the instance and returns what it shall be. It is called
+    again on fresh data whenever somebody else was faster, so it must have no other effect.
+    Raises IncusNotFound, IncusError, and IncusPreconditionFailed when others kept being faster.
+    """
+    url = path("instances", name)
+    for attempt in range(_UPDATE_ATTEMPTS):
+        await asyncio.sleep(attempt * _UPDATE_PAUSE)
+        current, etag = await client.get_with_etag(url, InstanceUpdate)
+        wanted = change(current)
+        if wanted == current:
+            return
+        try:
+            await operations.run(client, "PUT", url, body=wanted, etag=etag)
+            return
+        except IncusPreconditionFailed:
+            continue
+    raise IncusPreconditionFailed(
+        f"{name} could not be changed, because something else kept changing it",
+        hint="Try again when the other program is done",
+    )
+
+
+async def patch_config(client: IncusClient, name: str, values: Mapping[str, str | None]) -> None:
+    """Set configuration keys of an instance; None removes a key. Raises as update_instance()."""
+
+    def change(current: InstanceUpdate) -> InstanceUpdate:
+        merged = {**current.config, **values}
+        config = {key: value for key, value in merged.items() if value is not None}
+        return msgspec.structs.replace(current, config=config)
+
+    await update_instance(client, name, change)
+
+
+async def add_devices(client: IncusClient, name: str, devices: Devices) -> None:
+    """Add devices to an instance, or replace those of the same name.
+
+    devices: the options of each device by its name. Raises as update_instance() does.
+    """
+
+    def change(current: InstanceUpdate) -> InstanceUpdate:
+        return msgspec.structs.replace(current, devices={**current.devices, **devices})
+
+    await update_instance(client, name, change)
+
+
+async def remove_devices(client: IncusClient, name: str, devices: Collection[str]) -> None:
+    """Remove an instance's devices by name; one that it does not have is no error.
+
+    Raises as update_instance() does.
+    """
+
+    def change(current: InstanceUpdate) -> InstanceUpdate:
+        kept = {key: value for key, value in current.devices.items() if key not in devices}
+        return msgspec.structs.replace(current, devices=kept)
+
+    await update_instance(client, name, change)
