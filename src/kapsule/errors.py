@@ -12,6 +12,7 @@ The branch says whose fault it is; each class has its name on the bus::
     │   ├── NotSupported            this version or this host cannot do it
     │   └── Busy                    the container is in the wrong state for it
     ├── GuestError              what is inside the container stands in the way
+    │   └── NoAccount               the user has no account in the container
     ├── IncusError              Incus refused or failed
     │   └── IncusUnavailable        Incus does not answer
     ├── Cancelled               somebody asked for it
@@ -88,6 +89,12 @@ class GuestError(KapsuleError):
     """What is inside the container stands in the way: no shell, an init that hangs."""
 
     dbus_name = _PREFIX + "Guest"
+
+
+class NoAccount(GuestError):
+    """The user has no account in the container: it was removed there, or never made."""
+
+    dbus_name = _PREFIX + "NoAccount"
 
 
 class IncusError(KapsuleError):

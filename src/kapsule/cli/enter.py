@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`kapsule enter`: the hot path. Imports the standard library and jeepney, and little of both."""
+
+import os
+import socket
+import sys
+from contextlib import ExitStack
+
+from kapsule.cli import passed_environment
+from kapsule.cli.enter_arguments import EnterArguments
+from kapsule.client.bus import Bus
+from kapsule.errors import InvalidArgument, KapsuleError
+from kapsule.linux import pty
+from kapsule.terminal import osc
+from kapsule.terminal.raw import RawMode, silence_echo
+from kapsule.terminal.relay import Relay, Terminal
+
+FAILED = 125  # kapsule itself failed, not the command: as docker, podman and toolbox do it
+_STANDARD = (0, 1, 2)
+_OUTPUT = 1
+
+
+def run(arguments: EnterArguments) -> int:
+    """Enter a container and return the exit status of what ran there."""
+    on_terminal = [number for number in _STANDARD if os.isatty(number)]
+    try:
+        control, master, name = _start(arguments, on_terminal)
+        marks = arguments.osc and _OUTPUT in on_terminal
+        with socket.socket(fileno=control) as channel, ExitStack() as stack:
+            if marks:
+                os.write(_OUTPUT, osc.push(name))
+                stack.callback(os.write, _OUTPUT, osc.pop())
+            terminal = _terminal(master, on_terminal, stack)
+            return Relay(channel, terminal).run()
+    except KapsuleError as error:
+        _explain(error)
+        return FAILED
+
+
+def _start(arguments: EnterArguments, on_terminal: list[int]) -> tuple[int, int | None, str]:
+    """Have the daemon start the session; return control socket, terminal and container name."""
+    environment = passed_environment.choose(
+        dict(os.environ), arguments.env, clean=arguments.clean_env
+    )
+    _check_text([*arguments.command, *environment, *environment.values()])
+    rows, columns = pty.get_window_size(on_terminal[-1]) if on_terminal else (24, 80)
+    with Bus() as bus:
+        session = bus.enter(
+            arguments.name,
+            arguments.command,
+            _directory(arguments.cwd),
+            environment,
+            stdio=[number for number in _STANDARD if number not in on_terminal],
+            terminal=on_terminal,
+            rows=rows,
+            columns=columns,
+            root=arguments.root,
+        )
+    for note in session.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    return session.control, session.terminal, session.name
+
+
+def _terminal(master: int | None, on_terminal: list[int], stack: ExitStack) -> Terminal | None:
+    """Join the caller's terminal to the session's.
+
+    Raw mode belongs to the one case in which both input and output are a terminal. In a pipeline,
+    another program may have the keyboard too (`kapsule enter c -- ls | less`).
+    """
+    if master is None:
+        return None
+    source = 0 if 0 in on_terminal else None
+    sink = next(number for number in (1, 2, 0) if number in on_terminal)
+    raw = stack.enter_context(RawMode(0)) if 0 in on_terminal and 1 in on_terminal else None
+    if raw is None:
+        silence_echo(master)
+    terminal = Terminal(master, source, sink, raw)
+    terminal.resize()
+    return terminal
+
+
+def _directory(wanted: str) -> str:
+    """Return where the session shall start, as an absolute path."""
+    try:
+        return os.path.join(os.getcwd(), wanted)
+    except FileNotFoundError:  # the directory was removed under our feet
+        return wanted if os.path.isabs(wanted) else os.path.expanduser("~")
+
+
+def _check_text(words: list[str]) -> None:
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise InvalidArgument(
+                f"{word.encode(errors='surrogateescape')!r} is not UTF-8",
+                hint="Arguments and variables cross the bus as text.",
+            ) from None
+
+
+def _explain(error: KapsuleError) -> None:
+    print(f"Error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"Hint: {error.hint}", file=sys.stderr)

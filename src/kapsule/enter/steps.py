@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way into a container. When it is warm, no step but the last one waits for anything."""
+
+import os
+
+from kapsule.containers.access import check_may_use
+from kapsule.containers.container import RUNNING
+from kapsule.containers.guest import Reply
+from kapsule.containers.start import start_container
+from kapsule.create import create_container
+from kapsule.enter.request import EnterContext, EnterReply
+from kapsule.errors import Busy, NoAccount
+from kapsule.pipeline.pipeline import Pipeline
+from kapsule.session import protocol
+from kapsule.user_setup import set_up_user
+
+enter_pipeline = Pipeline[EnterContext]("enter", "Enter a container")
+
+
+@enter_pipeline.step(100)
+async def create_missing(context: EnterContext) -> None:
+    """Create the caller's default container where it does not exist yet."""
+    request, registry = context.request, context.backend.registry
+    if request.create is None or registry.find(request.name):
+        return
+    async with registry.lock(request.name):
+        if registry.find(request.name) is None:
+            await create_container(context.backend, request.create, context.progress)
+
+
+@enter_pipeline.step(200)
+async def look_up(context: EnterContext) -> None:
+    """Find the container and check that it is the caller's."""
+    context.container = context.backend.registry.get(context.request.name)
+    check_may_use(context.request.caller, context.container)
+
+
+@enter_pipeline.step(300)
+async def ensure_running(context: EnterContext) -> None:
+    """Start a container that is stopped, thaw one that is frozen."""
+    if context.entered.status == RUNNING:
+        return
+    name, registry = context.request.name, context.backend.registry
+    async with registry.lock(name):
+        if registry.get(name).status != RUNNING:
+            await start_container(context.backend, name, context.progress)
+    context.container = registry.get(name)
+
+
+@enter_pipeline.step(400)
+async def ensure_account(context: EnterContext) -> None:
+    """Set the user up in a container that does not know them yet."""
+    caller = context.request.caller
+    if not context.entered.is_set_up_for(caller.uid):
+        await _set_up(context)
+
+
+@enter_pipeline.step(500)
+async def open_login(context: EnterContext) -> None:
+    """Take the user's login session in the container, and open one where there is none."""
+    request = context.request
+    if request.root or request.caller.uid == 0:
+        return
+    try:
+        await _open_login(context)
+    except NoAccount:  # it was removed inside the container
+        await _set_up(context)
+        await _open_login(context)
+
+
+@enter_pipeline.step(700)
+async def start_session(context: EnterContext) -> None:
+    """Have the session helper start the shell or the command."""
+    context.notes += [context.login.note] if context.login and context.login.note else []
+    try:
+        reply = await _start(context)
+    except NoAccount:
+        await _set_up(context)
+        reply = await _start(context)
+    context.reply = _accept(reply, context.notes)
+
+
+async def _set_up(context: EnterContext) -> None:
+    name, registry = context.request.name, context.backend.registry
+    async with registry.lock(name):
+        await set_up_user(context.backend, name, context.request.caller, context.progress)
+
+
+async def _open_login(context: EnterContext) -> None:
+    caller = context.request.caller
+    context.login = await context.backend.guests.login(
+        context.request.name, caller.name, caller.uid
+    )
+
+
+async def _start(context: EnterContext) -> Reply:
+    request, login, guests = context.request, context.login, context.backend.guests
+    boot = await guests.boot(request.name)
+    if login and login.boot != boot:
+        raise Busy(f"Container '{request.name}' was restarted in the meantime", hint="Try again.")
+    pidfds = [boot.pidfd] if login is None or login.pidfd is None else [boot.pidfd, login.pidfd]
+    message = {
+        "init": boot.pid,
+        "login": login.pid if login else None,
+        "environment": login.environment if login else {},
+        "groups": login.groups if login else [],
+        "name": "root" if request.root else request.caller.name,
+        "uid": 0 if request.root else request.caller.uid,
+        "container": request.name,
+        "command": request.command,
+        "cwd": request.cwd,
+        "passed": dict(request.environment),
+        "terminal": request.terminal,
+        "rows": request.rows,
+        "columns": request.columns,
+    }
+    return await guests.call("start", message, [*pidfds, *request.stdio])
+
+
+def _accept(reply: Reply, notes: list[str]) -> EnterReply:
+    """Take over the descriptors of a session that runs."""
+    terminal = reply.descriptors[0] if reply.descriptors else None
+    protocol.close_all(reply.descriptors[1:])
+    control = os.dup(reply.channel.fileno())
+    reply.channel.close()
+    return EnterReply(control, terminal, (*notes, *map(str, reply.message.get("notes", ()))))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""System calls that Python 3.11 lacks. Raises only OSError and knows no policy.
+
+The session helper runs this as root, so it imports nothing but ctypes and os.
+"""
+
+import ctypes
+import os
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+_PR_SET_DUMPABLE = 4
+_PR_CAPBSET_READ = 23
+_PR_CAPBSET_DROP = 24
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_PR_SET_CHILD_SUBREAPER = 36
+
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+_CAPABILITY_VERSION_3 = 0x20080522
+
+# The numbers of the generic table and of x86-64's own: include/uapi/asm-generic/unistd.h and
+# arch/x86/entry/syscalls/syscall_64.tbl.
+_SYS_KEYCTL = {"x86_64": 250}.get(os.uname().machine, 219)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def setns(descriptor: int, kinds: int) -> None:
+    """Join namespaces: setns(2).
+
+    descriptor: a pidfd, whose process's namespaces are meant. kinds: CLONE_NEW* flags.
+    """
+    _check(_libc.setns(descriptor, kinds))
+
+
+def set_dumpable(value: bool) -> None:
+    """Say whether others with our uid may trace us and read our /proc: PR_SET_DUMPABLE."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, int(value), 0, 0, 0))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends: PR_SET_CHILD_SUBREAPER."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def limit_capabilities(allowed: int) -> None:
+    """Drop every capability that is not in allowed, from all sets of this process.
+
+    allowed: a bit mask as /proc/PID/status prints it; capabilities(7).
+    """
+    number = 0
+    while _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) >= 0:
+        if not allowed >> number & 1:
+            _check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0))
+        number += 1
+    _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    _check(_libc.capget(header, sets))
+    for index in range(6):
+        inheritable = index % 3 == 2
+        sets[index] = 0 if inheritable else sets[index] & allowed >> 32 * (index // 3) & 0xFFFFFFFF
+    _check(_libc.capset(header, sets))
+
+
+def new_session_keyring() -> None:
+    """Leave the session keyring that was inherited for a new, empty one: keyctl(2)."""
+    _check(_libc.syscall(_SYS_KEYCTL, _KEYCTL_JOIN_SESSION_KEYRING, None))

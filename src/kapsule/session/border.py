@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What separates a container from the host, read off its init, and how a process crosses it.
+
+A process that has crossed has what a process started by the container's own init has: namespaces,
+cgroup, capability bounding set, security label, limits. It keeps nothing of the host's but the
+descriptors that it was given.
+"""
+
+import os
+import resource
+import select
+import signal
+from typing import NamedTuple
+
+from kapsule.linux import syscalls
+
+_NAMESPACES = {
+    "user": syscalls.CLONE_NEWUSER,
+    "mnt": syscalls.CLONE_NEWNS,
+    "pid": syscalls.CLONE_NEWPID,
+    "net": syscalls.CLONE_NEWNET,
+    "uts": syscalls.CLONE_NEWUTS,
+    "ipc": syscalls.CLONE_NEWIPC,
+    "cgroup": syscalls.CLONE_NEWCGROUP,
+}
+# liblxc's attach puts processes into this leaf, because a cgroup with controllers for its children
+# may hold no process itself (Documentation/admin-guide/cgroup-v2.rst, "No Internal Process").
+_ATTACH_LEAF = ".lxc"
+# What systemd gives to what it starts: systemd-system.conf(5), DefaultLimitNOFILE=.
+_SOFT_DESCRIPTORS = 1024
+_LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+
+
+class Border(NamedTuple):
+    """A container's border.
+
+    namespaces: CLONE_NEW* flags of those that differ from ours. cgroups: the files of the host to
+    write a pid to. capabilities: init's bounding set. label: a file, and what to write to it for
+    init's security label, or None. score: init's oom_score_adj. limits: what each RLIMIT_* of a
+    session shall be.
+    """
+
+    namespaces: int
+    cgroups: tuple[str, ...]
+    capabilities: int
+    label: tuple[str, str] | None
+    score: str
+    limits: tuple[tuple[int, tuple[int, int]], ...]
+
+
+def is_alive(pidfd: int) -> bool:
+    """Say whether the process that pidfd stands for still runs: pidfd_open(2)."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return not poll.poll(0)
+
+
+def survey(init: int, pidfd: int, login: int | None = None) -> Border:
+    """Read the border off the container's init, before anything of it is crossed.
+
+    init, pidfd: the same process. login: a process of the user's login session, whose cgroup and
+    limits a session shall have. Raises ProcessLookupError when init is gone, OSError.
+    """
+    example = init if login is None else login
+    border = Border(
+        namespaces=_differing_namespaces(init),
+        cgroups=_cgroup_files(example, leaf=login is None),
+        capabilities=_bounding_set(init),
+        label=_label(init),
+        score=_read(f"/proc/{init}/oom_score_adj"),
+        limits=tuple((kind, _limit(example, kind, is_init=login is None)) for kind in _LIMITS),
+    )
+    if not is_alive(pidfd):
+        raise ProcessLookupError(f"the container's init, {init}, is gone")
+    return border
+
+
+def cross(border: Border, pidfd: int) -> None:
+    """Take this process into the container, as its root. Called in a process that was forked after
+    `join_pid_namespace`; raises OSError.
+    """
+    for path in border.cgroups:
+        with open(path, "w") as file:
+            file.write("0")
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write(border.score)
+    label = os.open(border.label[0], os.O_WRONLY | os.O_CLOEXEC) if border.label else None
+    for kind, values in border.limits:
+        _set_limit(kind, values)
+    _reset_signals()
+    syscalls.new_session_keyring()
+    # Before the guest can see us: it must not trace us, nor reach our program through /proc.
+    syscalls.set_dumpable(False)
+    syscalls.setns(pidfd, border.namespaces & ~syscalls.CLONE_NEWPID)
+    if border.namespaces & syscalls.CLONE_NEWUSER:
+        os.setgroups([])
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+    syscalls.limit_capabilities(border.capabilities)
+    os.umask(0o022)
+    if label is not None and border.label is not None:
+        os.write(label, border.label[1].encode())
+        os.close(label)
+
+
+def join_pid_namespace(border: Border, pidfd: int) -> None:
+    """Have the children of this process, not itself, born in the container's pid namespace."""
+    if border.namespaces & syscalls.CLONE_NEWPID:
+        syscalls.setns(pidfd, syscalls.CLONE_NEWPID)
+
+
+def _read(path: str) -> str:
+    with open(path) as file:
+        return file.read().rstrip("\0\n")
+
+
+def _differing_namespaces(pid: int) -> int:
+    return sum(
+        flag
+        for kind, flag in _NAMESPACES.items()
+        if os.stat(f"/proc/{pid}/ns/{kind}").st_ino != os.stat(f"/proc/self/ns/{kind}").st_ino
+    )
+
+
+def _cgroup_files(pid: int, *, leaf: bool) -> tuple[str, ...]:
+    """Return the files that take a process into pid's cgroups, or into a leaf beside init's."""
+    mounts = _cgroup_mounts()
+    files = []
+    for line in _read(f"/proc/{pid}/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers not in mounts:
+            continue
+        directory = mounts[controllers] + path.rstrip("/")
+        if controllers == "" and leaf:
+            directory = os.path.join(directory.removesuffix("/init.scope"), _ATTACH_LEAF)
+            os.makedirs(directory, exist_ok=True)
+        files.append(directory + "/cgroup.procs")
+    return tuple(files)
+
+
+def _cgroup_mounts() -> dict[str, str]:
+    """Return the mount point of each hierarchy, by its name in /proc/PID/cgroup."""
+    mounts = {}
+    for line in _read("/proc/self/mountinfo").splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        point = before.split(" ")[4]
+        if kind == "cgroup2":
+            mounts[""] = point
+        elif kind == "cgroup":
+            names = options.split(",")
+            mounts[",".join(name for name in names if name not in _MOUNT_OPTIONS)] = point
+    return mounts
+
+
+_MOUNT_OPTIONS = {"rw", "ro", "xattr", "noprefix", "clone_children"}
+
+
+def _bounding_set(pid: int) -> int:
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith("CapBnd:"):
+            return int(line.split()[1], 16)
+    raise OSError(f"/proc/{pid}/status has no CapBnd")
+
+
+def _label(pid: int) -> tuple[str, str] | None:
+    """Return how the next program gets pid's label: apparmor(7) and selinux(8) differ in the form.
+
+    None where no security module labels processes, or where this one is not confined.
+    """
+    for directory, prefix in (("attr/apparmor", "exec "), ("attr", "")):
+        try:
+            label = _read(f"/proc/{pid}/{directory}/current").removesuffix(" (enforce)")
+        except OSError:
+            continue
+        return None if label == "unconfined" else (f"/proc/self/{directory}/exec", prefix + label)
+    return None
+
+
+def _limit(pid: int, kind: int, *, is_init: bool) -> tuple[int, int]:
+    soft, hard = resource.prlimit(pid, kind)
+    if is_init and kind == resource.RLIMIT_NOFILE:
+        soft = min(soft, _SOFT_DESCRIPTORS)  # init raised its own, not that of what it starts
+    return soft, hard
+
+
+def _set_limit(kind: int, values: tuple[int, int]) -> None:
+    try:
+        resource.setrlimit(kind, values)
+    except (ValueError, OSError):  # raising a hard limit takes CAP_SYS_RESOURCE, which we may lack
+        hard = resource.getrlimit(kind)[1]
+        soft = values[0] if hard == resource.RLIM_INFINITY else min(values[0], hard)
+        resource.setrlimit(kind, (soft if soft >= 0 else hard, hard))
+
+
+def _reset_signals() -> None:
+    """Give every signal its default action; Python ignores SIGPIPE and SIGXFSZ."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError):  # those that the C library keeps for itself
+            continue
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out one action on the files of a container. Runs inside it, as its root.
+
+Each function is a generator. It yields what takes a change back as soon as the change is made, so
+that a failure in the middle of an action can be undone like one between two.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from kapsule.session.guest_actions import (
+    DIRECTORY,
+    OTHER,
+    SYMLINK,
+    Action,
+    CopyTree,
+    GuestFile,
+    MakeDirectory,
+    Remove,
+    SetHostname,
+    Symlink,
+    WriteFile,
+)
+from kapsule.session.guest_reading import look
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PARENT_MODE = 0o755
+_NO_SET_ID = 0o777
+_CHUNK = 1024 * 1024
+
+
+def carry_out(action: Action) -> Iterator[Action]:
+    """Carry an action out and yield what takes it back, in the order of the changes.
+
+    Raises OSError with the path that it is about.
+    """
+    with _named(action[0]):
+        if isinstance(action, WriteFile):
+            yield from _write_file(action)
+        elif isinstance(action, MakeDirectory):
+            yield from _make_directory(action)
+        elif isinstance(action, Symlink):
+            yield from _symlink(action)
+        elif isinstance(action, CopyTree):
+            yield from _copy_tree(action)
+        elif isinstance(action, Remove):
+            yield from _remove(action)
+        else:
+            yield from _set_hostname(action)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Give an OSError the path that it lacks; write(2) has only a descriptor."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise OSError(error.errno, error.strerror, path) from error
+        raise
+
+
+def _write_file(action: WriteFile) -> Iterator[Action]:
+    before = look(action.path, binary=True)
+    if action.replaces is not None and action.replaces != _replaceable_text(before):
+        raise OSError(errno.ESTALE, "the file changed in the meantime", action.path)
+    if before and before[1:5] == (action.content, action.mode, action.uid, action.gid):
+        return
+    restore = _restoring(action.path, before, now=action.content)
+
+    def fill(temporary: str) -> None:
+        descriptor = os.open(temporary, _CREATE, 0o600)
+        with open(descriptor, "wb", buffering=0) as file:
+            _write_all(descriptor, action.content.encode(errors="surrogateescape"))
+            _own(file.fileno(), action.mode, action.uid, action.gid)
+
+    _replace(action.path, fill)
+    yield restore
+
+
+def _replaceable_text(file: GuestFile | None) -> str | None:
+    if file is None:
+        return ""
+    return None if file.kind == SYMLINK else file.content
+
+
+def _restoring(path: str, before: GuestFile | None, *, now: str | None = None) -> Action:
+    """Return what puts back what was at path. Raises OSError for what cannot be put back.
+
+    now: the text that is there when it is to be put back; None where that does not matter.
+    """
+    if before is None:
+        return Remove(path)
+    if before.content is None:
+        number = errno.EISDIR if before.kind == DIRECTORY else errno.EFBIG
+        number = errno.EINVAL if before.kind == OTHER else number
+        raise OSError(number, os.strerror(number), path)
+    if before.kind == SYMLINK:
+        return Symlink(path, before.content, before.uid, before.gid)
+    return WriteFile(path, before.content, before.mode, before.uid, before.gid, replaces=now)
+
+
+def _replace(path: str, fill: Callable[[str], None]) -> None:
+    """Make a new file beside path by fill(), and rename it to path.
+
+    Its name has a dot, so that sudo takes it for no rule: sudoers(5), "@includedir". It is always
+    the same, so that what a killed process left is not left for ever.
+    """
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name[:200]}.kapsule~")
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)
+    try:
+        fill(temporary)
+        os.rename(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _own(descriptor: int, mode: int, uid: int, gid: int) -> None:
+    """Set owner and mode, in this order: chown(2) clears the set-id bits."""
+    os.fchown(descriptor, uid, gid)
+    os.fchmod(descriptor, mode)
+
+
+def _make_directory(action: MakeDirectory) -> Iterator[Action]:
+    if action.parents:
+        for parent in _missing_parents(action.path):
+            yield from _make_directory(MakeDirectory(parent, _PARENT_MODE))
+    before = look(action.path)
+    if before is None:
+        os.mkdir(action.path, 0o700)
+        yield Remove(action.path)
+    elif before[2:5] == (action.mode, action.uid, action.gid) and before.kind == DIRECTORY:
+        return
+    descriptor = os.open(action.path, _DIRECTORY)
+    try:
+        if before is not None:
+            yield MakeDirectory(action.path, before.mode, before.uid, before.gid)
+        _own(descriptor, action.mode, action.uid, action.gid)
+    finally:
+        os.close(descriptor)
+
+
+def _missing_parents(path: str) -> list[str]:
+    """Return the directories above path that do not exist, the highest first."""
+    missing = []
+    parent = os.path.dirname(path.rstrip("/"))
+    while parent.strip("/") and not os.path.exists(parent):
+        missing.append(parent)
+        parent = os.path.dirname(parent)
+    return missing[::-1]
+
+
+def _symlink(action: Symlink) -> Iterator[Action]:
+    before = look(action.path, binary=True)
+    if before and before.kind == SYMLINK and before.content == action.target:
+        return
+    restore = _restoring(action.path, before)
+    _replace(action.path, lambda temporary: _link(action, temporary))
+    yield restore
+
+
+def _link(action: Symlink, at: str) -> None:
+    os.symlink(os.fsencode(action.target), at)
+    os.lchown(at, action.uid, action.gid)
+
+
+def _copy_tree(action: CopyTree) -> Iterator[Action]:
+    pending = [(action.source, action.target)]
+    while pending:
+        source, target = pending.pop()
+        for name in sorted(os.listdir(source)):
+            below, copy = os.path.join(source, name), os.path.join(target, name)
+            state = os.lstat(below)
+            kind = stat.S_IFMT(state.st_mode)
+    yield from ()
+
+
+def _remove(action: Remove) -> Iterator[Action]:
+    before = look(action.path, binary=True)
+    if before is None:
+        return
+    if before.kind == DIRECTORY:
+        yield from _remove_directory(action.path, before)
+        return
+    restore = _restoring(action.path, before)
+    os.unlink(action.path)
+    yield restore
+
+
+def _remove_directory(path: str, before: GuestFile) -> Iterator[Action]:
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EBUSY):
+            raise
+        return
+    yield MakeDirectory(path, before.mode, before.uid, before.gid)
+
+
+def _set_hostname(action: SetHostname) -> Iterator[Action]:
+    before = os.uname().nodename
+    if before == action.name:
+        return
+    socket.sethostname(action.name)
+    yield SetHostname(before)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fork a process that works inside a container and reports to its parent on the host."""
+
+import os
+import socket
+from collections.abc import Callable
+from typing import NoReturn
+
+from kapsule.errors import GuestError, InternalError, KapsuleError
+from kapsule.session import border, protocol
+
+Work = Callable[[socket.socket], None]
+
+
+def fork_inside(line: border.Border, pidfd: int, work: Work) -> tuple[int, socket.socket]:
+    """Fork, cross the border, and do work there with a socket to the parent.
+
+    pidfd: the container's init. work: runs as the container's root and may execute a program; the
+    socket closes itself then. What it raises arrives as an error message.
+    Returns the child's pid on the host and the parent's end of the socket.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    border.join_pid_namespace(line, pidfd)
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        _run(line, pidfd, work, theirs)
+    theirs.close()
+    return child, ours
+
+
+def error_message(error: KapsuleError) -> protocol.Message:
+    """Return the message that stands for an error."""
+    return {"error": error.dbus_name, "text": error.to_text()}
+
+
+def _run(line: border.Border, pidfd: int, work: Work, channel: socket.socket) -> NoReturn:
+    """Be the child. Never returns to the caller's code, whatever happens."""
+    try:
+        protocol.send(channel, error_message(_failure(line, pidfd, work, channel)))
+    finally:
+        os._exit(1)
+
+
+def _failure(line: border.Border, pidfd: int, work: Work, channel: socket.socket) -> KapsuleError:
+    """Do the work; come back only with what went wrong."""
+    try:
+        border.cross(line, pidfd)
+        work(channel)
+    except KapsuleError as error:
+        return error
+    except OSError as error:
+        return GuestError(f"Inside the container: {error}")
+    except Exception as error:
+        return InternalError(f"{type(error).__name__}: {error}")
+    os._exit(0)
