@@ -143,7 +143,8 @@ def _action_from_wire(wire: object) -> Action:
     name, *fields = _list(wire) or [None]
     if name not in _BY_NAME:
         raise _nonsense(name)
-    return _build(_BY_NAME[name], fields)
+    kind: Callable[..., Action] = _BY_NAME[name]
+    return _build(kind, fields)
 
 
 def _build(kind: Callable[..., _Value], fields: list[Any]) -> _Value:

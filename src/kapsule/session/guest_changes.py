@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from kapsule.session.guest_actions import (
     DIRECTORY,
@@ -24,13 +24,11 @@ from kapsule.session.guest_actions import (
     Symlink,
     WriteFile,
 )
+from kapsule.session.guest_copying import CREATE_FLAGS, copy_tree, named, own, write_all
 from kapsule.session.guest_reading import look
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PARENT_MODE = 0o755
-_NO_SET_ID = 0o777
-_CHUNK = 1024 * 1024
 
 
 def carry_out(action: Action) -> Iterator[Action]:
@@ -38,30 +36,17 @@ def carry_out(action: Action) -> Iterator[Action]:
 
     Raises OSError with the path that it is about.
     """
-    with _named(action[0]):
-        if isinstance(action, WriteFile):
-            yield from _write_file(action)
-        elif isinstance(action, MakeDirectory):
-            yield from _make_directory(action)
-        elif isinstance(action, Symlink):
-            yield from _symlink(action)
-        elif isinstance(action, CopyTree):
-            yield from _copy_tree(action)
-        elif isinstance(action, Remove):
-            yield from _remove(action)
-        else:
-            yield from _set_hostname(action)
-
-
-@contextmanager
-def _named(path: str) -> Iterator[None]:
-    """Give an OSError the path that it lacks; write(2) has only a descriptor."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None:
-            raise OSError(error.errno, error.strerror, path) from error
-        raise
+    if isinstance(action, WriteFile):
+        return _write_file(action)
+    if isinstance(action, MakeDirectory):
+        return _make_directory(action)
+    if isinstance(action, Symlink):
+        return _symlink(action)
+    if isinstance(action, CopyTree):
+        return copy_tree(action)
+    if isinstance(action, Remove):
+        return _remove(action)
+    return _set_hostname(action)
 
 
 def _write_file(action: WriteFile) -> Iterator[Action]:
@@ -73,10 +58,10 @@ def _write_file(action: WriteFile) -> Iterator[Action]:
     restore = _restoring(action.path, before, now=action.content)
 
     def fill(temporary: str) -> None:
-        descriptor = os.open(temporary, _CREATE, 0o600)
-        with open(descriptor, "wb", buffering=0) as file:
-            _write_all(descriptor, action.content.encode(errors="surrogateescape"))
-            _own(file.fileno(), action.mode, action.uid, action.gid)
+        descriptor = os.open(temporary, CREATE_FLAGS, 0o600)
+        with open(descriptor, "wb", buffering=0):
+            write_all(descriptor, action.content.encode(errors="surrogateescape"))
+            own(descriptor, action.mode, action.uid, action.gid)
 
     _replace(action.path, fill)
     yield restore
@@ -112,26 +97,15 @@ def _replace(path: str, fill: Callable[[str], None]) -> None:
     """
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f".{name[:200]}.kapsule~")
-    with suppress(FileNotFoundError):
-        os.unlink(temporary)
-    try:
-        fill(temporary)
-        os.rename(temporary, path)
-    except BaseException:
-        with suppress(OSError):
+    with named(path):
+        with suppress(FileNotFoundError):
             os.unlink(temporary)
-        raise
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def _own(descriptor: int, mode: int, uid: int, gid: int) -> None:
-    """Set owner and mode, in this order: chown(2) clears the set-id bits."""
-    os.fchown(descriptor, uid, gid)
-    os.fchmod(descriptor, mode)
+        try:
+            fill(temporary)
+            os.rename(temporary, path)
+        finally:
+            with suppress(OSError):
+                os.unlink(temporary)
 
 
 def _make_directory(action: MakeDirectory) -> Iterator[Action]:
@@ -144,11 +118,12 @@ def _make_directory(action: MakeDirectory) -> Iterator[Action]:
         yield Remove(action.path)
     elif before[2:5] == (action.mode, action.uid, action.gid) and before.kind == DIRECTORY:
         return
-    descriptor = os.open(action.path, _DIRECTORY)
+    descriptor = os.open(action.path, _DIRECTORY_FLAGS)
     try:
         if before is not None:
             yield MakeDirectory(action.path, before.mode, before.uid, before.gid)
-        _own(descriptor, action.mode, action.uid, action.gid)
+        with named(action.path):
+            own(descriptor, action.mode, action.uid, action.gid)
     finally:
         os.close(descriptor)
 
@@ -173,19 +148,8 @@ def _symlink(action: Symlink) -> Iterator[Action]:
 
 
 def _link(action: Symlink, at: str) -> None:
-    os.symlink(os.fsencode(action.target), at)
+    os.symlink(action.target, at)
     os.lchown(at, action.uid, action.gid)
-
-
-def _copy_tree(action: CopyTree) -> Iterator[Action]:
-    pending = [(action.source, action.target)]
-    while pending:
-        source, target = pending.pop()
-        for name in sorted(os.listdir(source)):
-            below, copy = os.path.join(source, name), os.path.join(target, name)
-            state = os.lstat(below)
-            kind = stat.S_IFMT(state.st_mode)
-    yield from ()
 
 
 def _remove(action: Remove) -> Iterator[Action]:
@@ -214,5 +178,6 @@ def _set_hostname(action: SetHostname) -> Iterator[Action]:
     before = os.uname().nodename
     if before == action.name:
         return
-    socket.sethostname(action.name)
+    with named(action.name):
+        socket.sethostname(action.name)
     yield SetHostname(before)

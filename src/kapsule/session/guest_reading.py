@@ -32,7 +32,7 @@ def look(path: str, *, binary: bool = False) -> GuestFile | None:
     try:
         state = os.lstat(path)
         if stat.S_ISLNK(state.st_mode):
-            return _describe(state, SYMLINK, content=_text(os.readlink(os.fsencode(path))), at=path)
+            return _describe(state, SYMLINK, content=os.readlink(path), at=path)
         if stat.S_ISDIR(state.st_mode):
             return _describe(state, DIRECTORY, entries=_entries(path), at=path)
         if stat.S_ISREG(state.st_mode):
