@@ -38,6 +38,7 @@ def main() -> int:
     """Serve until killed. The sessions that run then go on."""
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
     listener = _listen()
+    os.closerange(listener.fileno() + 1, os.sysconf("SC_OPEN_MAX"))  # no session inherits anything
     syscalls.adopt_orphans()  # the login sessions, whose helper ends when they are open
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps: waitpid(2), NOTES
     while True:

@@ -28,7 +28,24 @@ _NAMESPACES = {
 _ATTACH_LEAF = ".lxc"
 # What systemd gives to what it starts: systemd-system.conf(5), DefaultLimitNOFILE=.
 _SOFT_DESCRIPTORS = 1024
-_LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+# The lines of /proc/PID/limits. Asking the kernel by prlimit(2) instead takes CAP_SYS_RESOURCE.
+_LIMITS = {
+    "Max cpu time": resource.RLIMIT_CPU,
+    "Max file size": resource.RLIMIT_FSIZE,
+    "Max data size": resource.RLIMIT_DATA,
+    "Max stack size": resource.RLIMIT_STACK,
+    "Max core file size": resource.RLIMIT_CORE,
+    "Max resident set": resource.RLIMIT_RSS,
+    "Max processes": resource.RLIMIT_NPROC,
+    "Max open files": resource.RLIMIT_NOFILE,
+    "Max locked memory": resource.RLIMIT_MEMLOCK,
+    "Max address space": resource.RLIMIT_AS,
+    "Max pending signals": resource.RLIMIT_SIGPENDING,
+    "Max msgqueue size": resource.RLIMIT_MSGQUEUE,
+    "Max nice priority": resource.RLIMIT_NICE,
+    "Max realtime priority": resource.RLIMIT_RTPRIO,
+    "Max realtime timeout": resource.RLIMIT_RTTIME,
+}
 
 
 class Border(NamedTuple):
@@ -68,7 +85,7 @@ def survey(init: int, pidfd: int, login: int | None = None) -> Border:
         capabilities=_bounding_set(init),
         label=_label(init),
         score=_read(f"/proc/{init}/oom_score_adj"),
-        limits=tuple((kind, _limit(example, kind, is_init=login is None)) for kind in _LIMITS),
+        limits=_limits(example, is_init=login is None),
     )
     if not is_alive(pidfd):
         raise ProcessLookupError(f"the container's init, {init}, is gone")
@@ -177,11 +194,21 @@ def _label(pid: int) -> tuple[str, str] | None:
     return None
 
 
-def _limit(pid: int, kind: int, *, is_init: bool) -> tuple[int, int]:
-    soft, hard = resource.prlimit(pid, kind)
-    if is_init and kind == resource.RLIMIT_NOFILE:
-        soft = min(soft, _SOFT_DESCRIPTORS)  # init raised its own, not that of what it starts
-    return soft, hard
+def _limits(pid: int, *, is_init: bool) -> tuple[tuple[int, tuple[int, int]], ...]:
+    limits = []
+    for line in _read(f"/proc/{pid}/limits").splitlines():
+        kind = _LIMITS.get(line[:25].rstrip())
+        if kind is None:
+            continue
+        soft, hard = (_limit_value(word) for word in line[25:].split()[:2])
+        if is_init and kind == resource.RLIMIT_NOFILE:
+            soft = min(soft, _SOFT_DESCRIPTORS)  # init raised its own, not that of what it starts
+        limits.append((kind, (soft, hard)))
+    return tuple(limits)
+
+
+def _limit_value(word: str) -> int:
+    return resource.RLIM_INFINITY if word == "unlimited" else int(word)
 
 
 def _set_limit(kind: int, values: tuple[int, int]) -> None:
