@@ -102,7 +102,7 @@ class SetHostname(NamedTuple):
 
 Action = WriteFile | MakeDirectory | Symlink | CopyTree | Remove | SetHostname
 
-_ACTIONS: tuple[type[Action], ...] = (
+_ACTIONS: tuple[Callable[..., Action], ...] = (
     WriteFile,
     MakeDirectory,
     Symlink,
@@ -110,7 +110,6 @@ _ACTIONS: tuple[type[Action], ...] = (
     Remove,
     SetHostname,
 )
-_BY_NAME = {kind.__name__: kind for kind in _ACTIONS}
 _Value = TypeVar("_Value")
 
 
@@ -141,10 +140,10 @@ def files_from_wire(wire: object) -> dict[str, GuestFile | None]:
 
 def _action_from_wire(wire: object) -> Action:
     name, *fields = _list(wire) or [None]
-    if name not in _BY_NAME:
-        raise _nonsense(name)
-    kind: Callable[..., Action] = _BY_NAME[name]
-    return _build(kind, fields)
+    for kind in _ACTIONS:
+        if kind.__name__ == name:
+            return _build(kind, fields)
+    raise _nonsense(name)
 
 
 def _build(kind: Callable[..., _Value], fields: list[Any]) -> _Value:
