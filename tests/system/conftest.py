@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""System tests run as root inside the box, where the daemon is installed and runs."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.support.users import User, incus
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse to run on a machine that somebody lives on."""
+    if any("tests/system" in str(item.path) for item in items) and os.uname().nodename != "box":
+        pytest.exit("system tests run in the box: tests/box/run bookworm -- pytest tests/system")
+
+
+@pytest.fixture(scope="session")
+def alice() -> User:
+    """An administrator: a member of the group that owns Incus's socket."""
+    return User("alice")
+
+
+@pytest.fixture(scope="session")
+def bob() -> User:
+    """A user without any privilege."""
+    return User("bob")
+
+
+@pytest.fixture(scope="session")
+def root() -> User:
+    """The box's root."""
+    return User("root")
+
+
+@pytest.fixture(scope="session")
+def container(alice: User) -> Iterator[str]:
+    """A running container of alice's that tests share; they leave it as they found it."""
+    result = alice.kapsule("create", "shared", "--image", "local:debian")
+    assert result.code == 0, result.error
+    yield "shared"
+    alice.kapsule("rm", "--force", "shared")
+
+
+@pytest.fixture
+def fresh_name(alice: User) -> Iterator[str]:
+    """A name that no container has; what bears it at the end is deleted."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    yield name
+    incus("delete", "--force", name, check=False)
