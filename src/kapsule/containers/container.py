@@ -3,8 +3,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from kapsule import names
 from kapsule.errors import InvalidArgument
@@ -32,7 +31,7 @@ class Container:
     owner: int
     image: str
     created: str
-    config: Mapping[str, str] = MappingProxyType({})
+    config: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def mode(self) -> str:
