@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A box that is ready to use: Incus is initialised in it and has the guest images."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from . import cache, guests, host, mounts, nspawn
+
+IMAGES = "/mnt"
+
+
+def prepared(suite: str, group: Path) -> Path:
+    """Return the root folder of a prepared box; it must not be changed.
+
+    ``group`` is a cgroup for the boot that prepares it. Raises CalledProcessError when a command in
+    the box fails.
+    """
+    rootfs = host.rootfs(suite)
+    images = guests.images(suite, rootfs)
+
+    def build(folder: Path) -> None:
+        subprocess.run(["cp", "-a", "--reflink=auto", f"{rootfs}/.", folder], check=True)
+        binds = [f"--bind-ro={images}:{IMAGES}"]
+        with nspawn.booted(folder, mounts.scratch(), group, binds) as box:
+            _initialise(box)
+            box.power_off()
+
+    inputs = (rootfs.name, images.name, Path(__file__))
+    return cache.cached(f"box-{suite}", build, *inputs)
+
+
+def _initialise(box: nspawn.Box) -> None:
+    """Set Incus up as people do on their machines, but let it start no work of its own."""
+    box.run("incus", "--quiet", "admin", "init", "--minimal")
+    box.run("incus", "config", "set", "images.compression_algorithm=none")
+    box.run("incus", "config", "set", "images.auto_update_interval=0")
+    for name in guests.NAMES:
+        files = [f"{IMAGES}/{name}.{part}.tar" for part in ("meta", "rootfs")]
+        box.run("incus", "--quiet", "image", "import", *files, f"--alias={name}")
