@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Give the user a home directory in the guest, unless the host's is mounted there. Pure."""
+
+from collections.abc import Collection
+from posixpath import normpath
+
+from kapsule.host.users import HostUser
+from kapsule.session.guest_actions import (
+    DIRECTORY,
+    Action,
+    CopyTree,
+    GuestFile,
+    MakeDirectory,
+)
+from kapsule.user_setup.guest_texts import Files
+
+SKELETON = "/etc/skel"
+_MODE = 0o700
+
+
+def home_path(user: HostUser) -> str:
+    """Return the path of the user's home directory without a slash at its end."""
+    return normpath(user.home) if user.home else ""
+
+
+def plan_home(files: Files, user: HostUser, former_uids: Collection[int]) -> list[Action]:
+    """Return what makes the home directory, filled from /etc/skel.
+
+    files: what is at home_path() and SKELETON. former_uids: the uids that the user's account had
+    in the guest, whose directory goes with it. A directory of somebody else stays as it is, and
+    one on another mount than the guest's root is the host's.
+    """
+    path = home_path(user)
+    if not path.startswith("/") or path.strip("/") == "":
+        return []
+    home, skeleton = files.get(path), files.get(SKELETON)
+    if home is None:
+        make = MakeDirectory(path, _MODE, user.uid, user.gid, parents=True)
+        return [make, *_fill(path, (), skeleton, user)]
+    if home.kind != DIRECTORY or home.mounted:
+        return []
+    # Empty and root's: Incus made it to mount something there.
+    if home.uid in former_uids or (home.uid == 0 and home.entries == ()):
+        make = MakeDirectory(path, home.mode, user.uid, user.gid)
+        return [make, *_fill(path, home.entries, skeleton, user)]
+    return _fill(path, home.entries, skeleton, user) if home.uid == user.uid else []
+
+
+def _fill(
+    path: str, entries: tuple[str, ...] | None, skeleton: GuestFile | None, user: HostUser
+) -> list[Action]:
+    """Copy the skeleton into a directory that has nothing of it yet."""
+    if skeleton is None or skeleton.kind != DIRECTORY or not skeleton.entries or entries is None:
+        return []
+    if set(skeleton.entries) & set(entries):
+        return []
+    return [CopyTree(SKELETON, path, user.uid, user.gid)]
