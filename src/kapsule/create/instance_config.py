@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options and facts -> the configuration and the devices of an Incus instance. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from kapsule import names
+from kapsule.create import device_names
+from kapsule.create.mounts import Mount, home_of
+from kapsule.host.facts import HostFacts
+from kapsule.host.users import HostUser
+from kapsule.options.schema import OptionValue
+
+Devices = dict[str, dict[str, str]]
+
+RAW_LXC = "raw.lxc"
+NO_NETWORK_OF_ITS_OWN = "lxc.net.0.type=none"
+
+_KEY_PREFIX = "user.kapsule."
+# Of a network that the guest has no say in, it would wait for in vain. systemd reads its kernel
+# command line from /proc/1/cmdline in a container (kernel-command-line(7)); others pass it over.
+_INIT = "/sbin/init " + " ".join(
+    f"systemd.mask={unit}"
+    for unit in ("systemd-networkd-wait-online.service", "NetworkManager-wait-online.service")
+)
+
+
+def share_network(file: str) -> str:
+    """Return the line of raw.lxc that shares the network namespace that a file names.
+
+    Incus 6.0 refuses the shorter NO_NETWORK_OF_ITS_OWN.
+    """
+    return f"lxc.namespace.share.net={file}"
+
+
+def build_config(network: str) -> dict[str, str]:
+    """Return the configuration that every container has.
+
+    network: the line of raw.lxc that makes it use the host's network.
+    """
+    return {
+        "security.privileged": "true",
+        "security.nesting": "true",
+        RAW_LXC: f"{network}\nlxc.init.cmd={_INIT}\n",
+    }
+
+
+def keys_to_store(options: Mapping[str, OptionValue], owner: HostUser) -> dict[str, str]:
+    """Return the configuration keys that say what the container is; docs/dbus-api.md lists them.
+
+    options: a value for every option of the table.
+    """
+    # Drivers without the device are of no use.
+    drivers = bool(options["nvidia_drivers"] and options["gpu"])
+    stored = {
+        _key(option): _text(value)
+        for option, value in {**options, "nvidia_drivers": drivers}.items()
+        if value not in ((), "")
+    }
+    if not options["session_mode"]:
+        del stored[names.KEY_SESSION_MODE]
+    return stored | {
+        names.KEY_OWNER: str(owner.uid),
+        names.KEY_SETUP_STATE: names.SETUP_CREATING,
+    }
+
+
+def build_devices(
+    options: Mapping[str, OptionValue],
+    owner: HostUser,
+    facts: HostFacts,
+    pool: str,
+    mounts: Iterable[Mount],
+) -> Devices:
+    """Return the devices of the instance by name.
+
+    options: a value for every option of the table. pool: the storage pool of its root disk.
+    mounts: the custom mounts, checked.
+    """
+    devices: Devices = {device_names.ROOT: {"type": "disk", "path": "/", "pool": pool}}
+    if options["gpu"] and facts.has_gpu:
+        # Otherwise the nodes are root's alone.
+        devices[device_names.GPU] = {"type": "gpu", "uid": str(owner.uid), "mode": "0660"}
+    if options["host_rootfs"]:
+        devices[device_names.HOST_ROOTFS] = {
+            **_disk("/", names.HOST_ROOTFS_PATH),
+            "propagation": "rslave",
+            "shift": "false",
+        }
+    if options["mount_home"]:
+        home = home_of(owner)
+        devices[device_names.home_device(owner.name)] = _disk(home, home)
+    for mount in mounts:
+        device = device_names.mount_device(mount.path, devices)
+        # A directory that is gone later must not keep the container from starting.
+        devices[device] = _disk(mount.source, mount.path) | {"required": "false"}
+    return devices
+
+
+def _disk(source: str, path: str) -> dict[str, str]:
+    return {"type": "disk", "source": source, "path": path, "recursive": "true"}
+
+
+def _key(option: str) -> str:
+    return _KEY_PREFIX + option.replace("_", "-")
+
+
+def _text(value: OptionValue) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value)

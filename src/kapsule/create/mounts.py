@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which directories of the host a container shares, and where they appear in it. Pure.
+
+A directory has the same path in the container as on the host.
+"""
+
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kapsule.errors import InvalidArgument
+from kapsule.host.users import HostUser
+
+# The guest has its own there, or would not boot with the host's.
+_GUEST_OWNS = frozenset({"/", "/etc", "/usr", "/var"})
+_GUEST_OWNS_BELOW = (
+    *("/.kapsule", "/dev", "/proc", "/run", "/sys"),
+    *("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin"),
+    *("/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/sbin"),
+)
+# What a link may not lead to.
+_NEVER_SHARED = frozenset({"/"})
+_NEVER_SHARED_BELOW = ("/.kapsule", "/dev", "/proc", "/sys")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A directory that is shared. path: where it appears. source: where it is on the host."""
+
+    path: str
+    source: str
+
+
+def home_of(user: HostUser) -> str:
+    """Return the path of the user's home, cleaned up.
+
+    Raises InvalidArgument when it cannot be shared, as for many system accounts.
+    """
+    try:
+        path = clean(user.home)
+        check_place(path)
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            f"The home directory of {user.name} cannot be shared: {error.message}",
+            hint="Leave it out with --no-mount-home",
+        ) from error
+    return path
+
+
+def plan_custom_mounts(
+    paths: Iterable[str], user: HostUser, *, mounts_home: bool
+) -> tuple[str, ...]:
+    """Return the absolute paths of custom mounts, in the order given.
+
+    paths: absolute, `~` or `~/...`. user: whose home `~` is. mounts_home: whether it is shared.
+    Raises InvalidArgument for a path that cannot be shared, that is named twice or that lies in
+    another one.
+    """
+    planned: list[str] = []
+    for path in paths:
+        in_home = path == "~" or path.startswith("~/")
+        expanded = clean(user.home + path[1:] if in_home else path)
+        check_place(expanded)
+        if mounts_home and expanded == clean(user.home):
+            raise InvalidArgument(
+                f"{path} is your home directory, which is shared already",
+                hint="Leave it out, or add --no-mount-home",
+            )
+        for other in planned:
+            _check_apart(expanded, other)
+        planned.append(expanded)
+    return tuple(planned)
+
+
+def check_place(path: str) -> None:
+    """Raise InvalidArgument when a container cannot do without its own directory at path."""
+    if path in _GUEST_OWNS or _is_below(path, _GUEST_OWNS_BELOW):
+        raise InvalidArgument(
+            f"{path} cannot be shared, because a container has its own there",
+            hint="Share a directory of yours. The whole host is at /.kapsule/host by default.",
+        )
+
+
+def check_source(path: str, source: str) -> None:
+    """Raise InvalidArgument when what path leads to must not be shared. source: its real path."""
+    if source in _NEVER_SHARED or _is_below(source, _NEVER_SHARED_BELOW):
+        raise InvalidArgument(f"{path} leads to {source}, which cannot be shared")
+
+
+def steps_down(path: str, home: str) -> tuple[str, ...]:
+    """Return path and the directories that lead to it from home, the outermost first.
+
+    Empty when path does not lie in home.
+    """
+    inner = path.removeprefix(home + "/")
+    if home == "/" or inner == path:
+        return ()
+    names = inner.split("/")
+    return tuple("/".join([home, *names[: count + 1]]) for count in range(len(names)))
+
+
+def clean(path: str) -> str:
+    """Return an absolute path without what is redundant in it.
+
+    Raises InvalidArgument for one that is relative, climbs or cannot be written down for Incus.
+    """
+    if not path.isprintable() or "\\" in path:
+        raise InvalidArgument(f"{path!r} holds characters that a mount cannot have")
+    if not path.startswith("/"):
+        raise InvalidArgument(f"{path!r} is not an absolute path", hint="Begin it with / or ~/")
+    if ".." in path.split("/"):
+        raise InvalidArgument(f"{path!r} climbs with ..", hint="Write the path without it")
+    # normpath() keeps two leading slashes: POSIX lets them mean something of their own.
+    return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def _check_apart(path: str, other: str) -> None:
+    if path == other:
+        raise InvalidArgument(f"{path} is to be shared twice", hint="Name it once")
+    for inner, outer in ((path, other), (other, path)):
+        if _is_below(inner, (outer,)):
+            raise InvalidArgument(
+                f"{inner} lies in {outer}, which is shared too", hint=f"Leave out {inner}"
+            )
+
+
+def _is_below(path: str, directories: Iterable[str]) -> bool:
+    """Whether path is one of the directories or lies in one."""
+    return any(path == each or path.startswith(each + "/") for each in directories)

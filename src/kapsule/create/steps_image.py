@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps of creation: get the image and hear what it asks for."""
+
+import json
+from collections.abc import Mapping
+
+from kapsule.create.bars import show_in
+from kapsule.create.pipeline import CREATE
+from kapsule.create.request import CreateContext
+from kapsule.errors import IncusError, IncusUnavailable, InvalidArgument, NotFound
+from kapsule.incus import images
+from kapsule.incus.errors import IncusNotFound
+from kapsule.incus.types import Image
+from kapsule.options.parse import merge_options, usable_defaults
+from kapsule.options.table import CREATE_OPTIONS
+from kapsule.pipeline.progress import MessageKind
+
+# Of a simplestreams server's `requirements`, and of an image's own metadata.yaml.
+_DEFAULTS = ("requirements.kapsule_default_options", "kapsule.default_options")
+_LIST_HINT = "See what there is with: kapsule image list"
+
+
+@CREATE.step(400)
+async def cache_image(context: CreateContext) -> None:
+    """Have the image in Incus's store, fetched from its server where it is not there yet."""
+    incus, source = context.backend.incus, context.source
+    if source.is_local:
+        context.fingerprint = await _find_local(context)
+    elif cached := await images.find_cached(incus, source.server, source.alias):
+        context.fingerprint = cached.fingerprint
+    else:
+        context.fingerprint = await _fetch(context)
+
+
+@CREATE.step(500)
+async def read_image_defaults(context: CreateContext) -> None:
+    """Read the options that the image itself sets."""
+    image = await images.get_image(context.backend.incus, context.fingerprint)
+    if image.type != "container":
+        raise InvalidArgument(
+            f"Image {context.request.image} is for virtual machines", hint=_LIST_HINT
+        )
+    context.image_defaults = image_defaults(image)
+
+
+@CREATE.step(600)
+async def merge(context: CreateContext) -> None:
+    """Decide every option: what the caller set, else what the image sets, else our default."""
+    _, warnings = usable_defaults(CREATE_OPTIONS, context.image_defaults)
+    for warning in warnings:
+        context.progress.message(warning, MessageKind.WARNING)
+    context.options = merge_options(CREATE_OPTIONS, context.image_defaults, context.request.options)
+
+
+def image_defaults(image: Image) -> Mapping[str, object]:
+    """Return the options that an image sets, unchecked.
+
+    Raises InvalidArgument when they cannot be understood: to leave them out could share more with
+    the container than the image's maker wanted.
+    """
+    text = next((image.properties[key] for key in _DEFAULTS if key in image.properties), "{}")
+    try:
+        defaults = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _nonsense(image) from error
+    if not isinstance(defaults, dict):
+        raise _nonsense(image)
+    return defaults
+
+
+def _nonsense(image: Image) -> InvalidArgument:
+    return InvalidArgument(
+        f"The default options of image {image.fingerprint[:12]} are no JSON object",
+        hint="The maker of the image has to mend its property kapsule.default_options",
+    )
+
+
+async def _find_local(context: CreateContext) -> str:
+    alias = context.source.alias
+    try:
+        return await images.get_alias(context.backend.incus, alias)
+    except IncusNotFound as error:
+        raise NotFound(f"There is no local image '{alias}'", hint=_LIST_HINT) from error
+
+
+async def _fetch(context: CreateContext) -> str:
+    source, spec = context.source, context.request.image
+    try:
+        with context.progress.bar(f"Fetching image {spec}", total=100) as bar:
+            return await images.pull_image(
+                context.backend.incus,
+                source.server,
+                source.alias,
+                source.protocol,
+                on_progress=show_in(bar),
+            )
+    except IncusUnavailable:
+        raise
+    except IncusError as error:
+        if "couldn't be found" in error.message:
+            raise NotFound(f"{source.server} has no image '{source.alias}'") from error
+        raise IncusError(
+            f"Image {spec} cannot be fetched from {source.server}: {error.message}",
+            hint="Check the network, or use an image that is here: kapsule image list",
+        ) from error

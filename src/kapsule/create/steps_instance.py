@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps of creation: what the instance will be, then the one request that makes it."""
+
+from kapsule.containers.remove import remove_instance
+from kapsule.create import host_network, storage
+from kapsule.create.bars import show_in
+from kapsule.create.host_directories import (
+    find_directory,
+    make_directories,
+    missing_directories,
+    remove_directories,
+)
+from kapsule.create.instance_config import build_config, build_devices, keys_to_store
+from kapsule.create.mounts import Mount, check_source, home_of, plan_custom_mounts
+from kapsule.create.pipeline import CREATE
+from kapsule.create.request import CreateContext
+from kapsule.errors import AlreadyExists, IncusError, InvalidArgument
+from kapsule.host.facts import gather_facts
+from kapsule.incus import instances, server
+from kapsule.incus.errors import IncusConflict
+from kapsule.incus.types import ImageSource, InstanceRequest
+from kapsule.pipeline.progress import MessageKind
+
+
+@CREATE.step(700)
+async def build_configuration(context: CreateContext) -> None:
+    """Decide the instance's configuration."""
+    environment = (await server.get_server(context.backend.incus)).environment
+    context.server_version = environment.server_version
+    context.config = build_config(await host_network.network_line(context.server_version))
+
+
+@CREATE.step(800)
+async def store_options(context: CreateContext) -> None:
+    """Put down in the configuration whose it is and what was decided."""
+    context.config |= keys_to_store(context.options, context.request.owner)
+
+
+async def _remove_made_directories(context: CreateContext) -> None:
+    await remove_directories(context.request.owner, context.made_directories)
+
+
+@CREATE.step(900, undo=_remove_made_directories)
+async def find_directories(context: CreateContext) -> None:
+    """Find the directories of the host to share, with the caller's rights; make what is missing."""
+    owner, paths = context.request.owner, context.options["custom_mounts"]
+    assert isinstance(paths, tuple)  # the table says so
+    mounts_home = bool(context.options["mount_home"])
+    if mounts_home:
+        home = home_of(owner)
+        check_source(home, await find_directory(owner, home) or home)
+    planned = plan_custom_mounts(paths, owner, mounts_home=mounts_home)
+    context.mounts = tuple([await _mount(context, path) for path in planned])
+
+
+async def _mount(context: CreateContext, path: str) -> Mount:
+    owner = context.request.owner
+    source = await find_directory(owner, path)
+    if source is None:
+        missing = await missing_directories(owner, path)
+        context.made_directories += missing
+        await make_directories(owner, missing)
+        source = await find_directory(owner, path)
+    if source is None:
+        raise InvalidArgument(f"{path} does not exist")
+    check_source(path, source)
+    return Mount(path, source)
+
+
+@CREATE.step(1000)
+async def choose_storage_pool(context: CreateContext) -> None:
+    """Choose the storage pool."""
+    context.pool, context.pool_is_missing = await storage.choose_pool(context.backend.incus)
+
+
+@CREATE.step(1100)
+async def build_device_list(context: CreateContext) -> None:
+    """Decide the instance's devices."""
+    request, facts = context.request, await gather_facts()
+    if request.options.get("gpu") and not facts.has_gpu:
+        context.progress.message(
+            "This machine has no GPU to pass through; going on without", MessageKind.WARNING
+        )
+    context.devices = build_devices(
+        context.options, request.owner, facts, context.pool, context.mounts
+    )
+
+
+@CREATE.step(1200)
+async def ensure_storage_pool(context: CreateContext) -> None:
+    """Make the storage pool where there is none."""
+    if context.pool_is_missing:
+        driver = await storage.create_pool(context.backend.incus, context.pool)
+        context.progress.message(f"Made the storage pool '{context.pool}' ({driver})")
+
+
+async def _remove_what_was_made(context: CreateContext) -> None:
+    """Remove the instance, unless the name turned out to be somebody else's."""
+    backend, request = context.backend, context.request
+    container = await backend.registry.refresh(request.name)
+    if container is None or container.owner != request.owner.uid:
+        return
+    if context.is_created or not container.is_ready:
+        await remove_instance(backend.incus, request.name)
+        await backend.registry.refresh(request.name)
+
+
+@CREATE.step(1300, undo=_remove_what_was_made)
+async def create_and_start(context: CreateContext) -> None:
+    """Create and start the instance with one request to Incus."""
+    try:
+        await _post(context)
+    except IncusConflict as error:
+        raise AlreadyExists(
+            f"Container '{context.request.name}' already exists", hint="Choose another name"
+        ) from error
+    except IncusError as error:
+        if not host_network.is_refusal(error, context.server_version):
+            raise
+        network = await host_network.network_line(context.server_version)
+        context.config |= build_config(network)
+        await _post(context)
+    context.is_created = True
+
+
+async def _post(context: CreateContext) -> None:
+    body = InstanceRequest(
+        name=context.request.name,
+        source=ImageSource(fingerprint=context.fingerprint),
+        config=context.config,
+        devices=context.devices,
+        start=True,
+    )
+    with context.progress.bar(f"Creating {context.request.name}", total=100) as bar:
+        await instances.create_instance(context.backend.incus, body, on_progress=show_in(bar))

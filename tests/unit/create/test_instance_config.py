@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import json
+
+import pytest
+
+from kapsule.create.instance_config import (
+    NO_NETWORK_OF_ITS_OWN,
+    build_config,
+    build_devices,
+    keys_to_store,
+    share_network,
+)
+from kapsule.create.mounts import Mount
+from kapsule.errors import InvalidArgument
+from kapsule.host.facts import HostFacts
+from kapsule.host.users import HostUser
+from kapsule.options.schema import OptionValue
+from kapsule.options.table import CREATE_OPTIONS
+from kapsule.testing.users import ALICE, user
+
+_DEFAULTS: dict[str, OptionValue] = {
+    option.key: option.default for option in CREATE_OPTIONS.options
+}
+_NOTHING: dict[str, OptionValue] = {
+    **_DEFAULTS,
+    "host_rootfs": False,
+    "mount_home": False,
+    "gpu": False,
+}
+_GPU, _NO_GPU = HostFacts(has_gpu=True), HostFacts(has_gpu=False)
+
+
+def _devices(
+    options: dict[str, OptionValue],
+    *mounts: Mount,
+    facts: HostFacts = _NO_GPU,
+    owner: HostUser = ALICE,
+) -> dict[str, dict[str, str]]:
+    return build_devices(options, owner, facts, "pool", mounts)
+
+
+def test_config() -> None:
+    """The container is privileged, may nest, and has no network of its own."""
+    config = build_config(NO_NETWORK_OF_ITS_OWN)
+    assert config["security.privileged"] == config["security.nesting"] == "true"
+    first, second = config["raw.lxc"].splitlines()
+    assert first == "lxc.net.0.type=none"
+    assert second.startswith("lxc.init.cmd=/sbin/init ")
+
+
+def test_guests_do_not_wait_for_a_network() -> None:
+    """The services that wait for a network are masked before the guest's init looks."""
+    (init,) = (
+        line.split()[1:]
+        for line in build_config("x")["raw.lxc"].splitlines()
+        if line.startswith("lxc.init.cmd=")
+    )
+    assert "systemd.mask=systemd-networkd-wait-online.service" in init
+    assert "systemd.mask=NetworkManager-wait-online.service" in init
+
+
+def test_shared_network() -> None:
+    """Where Incus refuses that, the namespace is shared by its file."""
+    config = build_config(share_network("/proc/1/ns/net"))
+    assert config["raw.lxc"].startswith("lxc.namespace.share.net=/proc/1/ns/net\n")
+    assert "lxc.net.0.type" not in config["raw.lxc"]
+
+
+def test_stored_keys() -> None:
+    """Scripts read these keys; what is not set and what is empty is absent."""
+    assert keys_to_store(_DEFAULTS, ALICE) == {
+        "user.kapsule.host-rootfs": "true",
+        "user.kapsule.mount-home": "true",
+        "user.kapsule.gpu": "true",
+        "user.kapsule.nvidia-drivers": "false",
+        "user.kapsule.owner": "1000",
+        "user.kapsule.setup-state": "creating",
+    }
+
+
+def test_stored_custom_mounts() -> None:
+    """Custom mounts are stored as they were typed."""
+    keys = keys_to_store({**_DEFAULTS, "custom_mounts": ("~/kde", "/ä b")}, ALICE)
+    assert json.loads(keys["user.kapsule.custom-mounts"]) == ["~/kde", "/ä b"]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "drivers", "stored"),
+    [(True, True, "true"), (False, True, "false"), (True, False, "false")],
+)
+def test_stored_drivers(gpu: bool, drivers: bool, stored: str) -> None:
+    """Drivers without the GPU do not count."""
+    keys = keys_to_store({**_DEFAULTS, "gpu": gpu, "nvidia_drivers": drivers}, ALICE)
+    assert keys["user.kapsule.nvidia-drivers"] == stored
+
+
+def test_stored_session_mode() -> None:
+    """Session mode is stored only where it is on."""
+    keys = keys_to_store({**_DEFAULTS, "session_mode": True}, ALICE)
+    assert keys["user.kapsule.session-mode"] == "true"
+
+
+def test_every_option_is_stored() -> None:
+    """An option that is added to the table is stored without another edit."""
+    keys = keys_to_store({**_DEFAULTS, "network_kind": "bridge", "limits": ()}, ALICE)
+    assert keys["user.kapsule.network-kind"] == "bridge"
+    assert "user.kapsule.limits" not in keys
+
+
+def test_devices_by_default() -> None:
+    """By default a container has its disk, the host's files and the home at its own path."""
+    assert _devices(_DEFAULTS) == {
+        "root": {"type": "disk", "path": "/", "pool": "pool"},
+        "hostfs": {
+            "type": "disk",
+            "source": "/",
+            "path": "/.kapsule/host",
+            "propagation": "rslave",
+            "recursive": "true",
+            "shift": "false",
+        },
+        "kapsule-home-alice": {
+            "type": "disk",
+            "source": "/home/alice",
+            "path": "/home/alice",
+            "recursive": "true",
+        },
+    }
+
+
+def test_only_the_disk() -> None:
+    """With everything off nothing of the host is shared."""
+    assert set(_devices(_NOTHING, facts=_GPU)) == {"root"}
+
+
+def test_gpu_where_there_is_one() -> None:
+    """Only a host with a GPU passes it through, and its owner may use it."""
+    assert "gpu" not in _devices(_DEFAULTS, facts=_NO_GPU)
+    gpu = _devices(_DEFAULTS, facts=_GPU)["gpu"]
+    assert gpu == {"type": "gpu", "uid": "1000", "mode": "0660"}
+
+
+def test_home_path() -> None:
+    """A home has the path that it has on the host, wherever that is."""
+    devices = _devices(_DEFAULTS, owner=user(home="/var/home/alice/"))
+    assert devices["kapsule-home-alice"]["path"] == "/var/home/alice"
+    assert devices["kapsule-home-alice"]["source"] == "/var/home/alice"
+
+
+def test_home_that_is_the_root_directory() -> None:
+    """The root directory is nobody's home."""
+    with pytest.raises(InvalidArgument):
+        _devices(_DEFAULTS, owner=user(home="/"))
+
+
+def test_custom_mounts() -> None:
+    """A custom mount appears where it was named and comes from where that leads."""
+    devices = _devices(_NOTHING, Mount("/data", "/srv/data"), Mount("/a-b", "/a-b"))
+    assert devices["kapsule-mount-data"] == {
+        "type": "disk",
+        "source": "/srv/data",
+        "path": "/data",
+        "recursive": "true",
+        "required": "false",
+    }
+
+
+def test_custom_mounts_with_the_same_slug() -> None:
+    """No custom mount takes another one's device."""
+    mounts = [Mount(path, path) for path in ("/a-b", "/a/b", "/a.b")]
+    devices = _devices(_NOTHING, *mounts)
+    assert {device["path"] for device in devices.values()} == {"/", "/a-b", "/a/b", "/a.b"}
