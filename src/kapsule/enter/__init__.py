@@ -3,10 +3,10 @@
 
 from kapsule.containers.backend import Backend
 from kapsule.enter.request import EnterContext, EnterReply, EnterRequest
-from kapsule.enter.steps import enter_pipeline
+from kapsule.enter.steps import ENTER
 from kapsule.pipeline.progress import Progress
 
-__all__ = ["EnterReply", "EnterRequest", "enter_container", "enter_pipeline"]
+__all__ = ["ENTER", "EnterReply", "EnterRequest", "enter_container"]
 
 
 async def enter_container(
@@ -18,6 +18,6 @@ async def enter_container(
     Raises NotFound, NotAuthorized, Busy, GuestError, IncusError; nothing of a session is left then.
     """
     context = EnterContext(backend, request, progress)
-    await enter_pipeline.run(context)
+    await ENTER.run(context)
     assert context.reply is not None
     return context.reply

@@ -14,10 +14,10 @@ from kapsule.pipeline.pipeline import Pipeline
 from kapsule.session import protocol
 from kapsule.user_setup import set_up_user
 
-enter_pipeline = Pipeline[EnterContext]("enter", "Enter a container")
+ENTER = Pipeline[EnterContext]("enter", "Enter a container")
 
 
-@enter_pipeline.step(100)
+@ENTER.step(100)
 async def create_missing(context: EnterContext) -> None:
     """Create the caller's default container where it does not exist yet."""
     request, registry = context.request, context.backend.registry
@@ -28,14 +28,14 @@ async def create_missing(context: EnterContext) -> None:
             await create_container(context.backend, request.create, context.progress)
 
 
-@enter_pipeline.step(200)
+@ENTER.step(200)
 async def look_up(context: EnterContext) -> None:
     """Find the container and check that it is the caller's."""
     context.container = context.backend.registry.get(context.request.name)
     check_may_use(context.request.caller, context.container)
 
 
-@enter_pipeline.step(300)
+@ENTER.step(300)
 async def ensure_running(context: EnterContext) -> None:
     """Start a container that is stopped, thaw one that is frozen."""
     if context.entered.status == RUNNING:
@@ -47,19 +47,17 @@ async def ensure_running(context: EnterContext) -> None:
     context.container = registry.get(name)
 
 
-@enter_pipeline.step(400)
+@ENTER.step(400)
 async def ensure_account(context: EnterContext) -> None:
     """Set the user up in a container that does not know them yet."""
-    caller = context.request.caller
-    if not context.entered.is_set_up_for(caller.uid):
+    if not _as_root(context) and not context.entered.is_set_up_for(context.request.caller.uid):
         await _set_up(context)
 
 
-@enter_pipeline.step(500)
+@ENTER.step(500)
 async def open_login(context: EnterContext) -> None:
     """Take the user's login session in the container, and open one where there is none."""
-    request = context.request
-    if request.root or request.caller.uid == 0:
+    if _as_root(context):
         return
     try:
         await _open_login(context)
@@ -68,7 +66,7 @@ async def open_login(context: EnterContext) -> None:
         await _open_login(context)
 
 
-@enter_pipeline.step(700)
+@ENTER.step(700)
 async def start_session(context: EnterContext) -> None:
     """Have the session helper start the shell or the command."""
     context.notes += [context.login.note] if context.login and context.login.note else []
@@ -78,6 +76,11 @@ async def start_session(context: EnterContext) -> None:
         await _set_up(context)
         reply = await _start(context)
     context.reply = _accept(reply, context.notes)
+
+
+def _as_root(context: EnterContext) -> bool:
+    """Whether the session is root's: it needs no account, and must work where logins don't."""
+    return context.request.root or context.request.caller.uid == 0
 
 
 async def _set_up(context: EnterContext) -> None:
@@ -104,8 +107,8 @@ async def _start(context: EnterContext) -> Reply:
         "login": login.pid if login else None,
         "environment": login.environment if login else {},
         "groups": login.groups if login else [],
-        "name": "root" if request.root else request.caller.name,
-        "uid": 0 if request.root else request.caller.uid,
+        "name": "root" if _as_root(context) else request.caller.name,
+        "uid": 0 if _as_root(context) else request.caller.uid,
         "container": request.name,
         "command": request.command,
         "cwd": request.cwd,
