@@ -61,6 +61,7 @@ class FakeDaemon:
         self._cancelled = asyncio.Event()
         self._left = asyncio.Event()
         self._ready = threading.Event()
+        self._called = threading.Condition()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -71,6 +72,11 @@ class FakeDaemon:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def wait_for(self, member: str) -> None:
+        """Wait until a method was called."""
+        with self._called:
+            self._called.wait_for(lambda: any(member == called for called, _ in self.calls))
 
     def stop(self) -> None:
         """Leave the bus, as a daemon that dies does."""
@@ -123,7 +129,9 @@ class FakeDaemon:
     def _handle(self, message: Message) -> Message | bool | None:
         if message.message_type is not MessageType.METHOD_CALL:
             return None
-        self.calls.append((message.member or "", message.body))
+        with self._called:
+            self.calls.append((message.member or "", message.body))
+            self._called.notify_all()
         answer = self._answers.get(message.member or "")
         return answer(message) if answer else None
 
