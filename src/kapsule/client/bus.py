@@ -25,12 +25,14 @@ class EnterReply(NamedTuple):
     """A session that runs.
 
     control: the socket for signals and the exit status. terminal: the master of the session's
-    terminal, or None without one. notes: lines for the user. The descriptors are the caller's.
+    terminal, or None without one. notes: lines for the user. name: the container, also where the
+    default one was asked for. The descriptors are the caller's.
     """
 
     control: int
     terminal: int | None
     notes: tuple[str, ...]
+    name: str
 
 
 class Bus(Connection):
@@ -125,7 +127,6 @@ class Bus(Connection):
         rows: int,
         columns: int,
         root: bool = False,
-        clean_env: bool = False,
         on_signal: OnSignal | None = None,
     ) -> EnterReply:
         """Start a session in a container and return when it runs.
@@ -139,14 +140,18 @@ class Bus(Connection):
             "rows": ("u", rows),
             "columns": ("u", columns),
             "root": ("b", root),
-            "clean_env": ("b", clean_env),
         }
         body = (name, list(command), cwd, dict(environment), list(stdio), options)
-        control, terminals, notes = self.call(
+        control, terminals, notes, *container = self.call(
             "Enter", "sassa{ss}aha{sv}", body, on_signal=on_signal
         )
         received = [_own(descriptor) for descriptor in terminals]
-        return EnterReply(_own(control), received[0] if received else None, tuple(notes))
+        return EnterReply(
+            _own(control),
+            received[0] if received else None,
+            tuple(notes),
+            container[0] if container else name,
+        )
 
     def _text(self, member: str, signature: str = "", body: tuple[Any, ...] = ()) -> str:
         return str(self.call(member, signature, body)[0])

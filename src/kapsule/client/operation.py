@@ -81,8 +81,8 @@ def to_event(signal: Signal) -> Event | None:
 class Operation:
     """One operation: iterate over it to get its events.
 
-    The iteration ends when the operation has succeeded, and raises the KapsuleError that it failed
-    with; it never waits for a daemon that is gone.
+    The iteration ends when the operation has succeeded. It raises Cancelled, or a KapsuleError
+    with the message and the hint of what went wrong, and never waits for a daemon that is gone.
     """
 
     def __init__(self, bus: Bus, start: Callable[[], str]) -> None:
@@ -124,7 +124,7 @@ class Operation:
                 "kapsule-daemon does not say how the operation ended",
                 hint="See `journalctl -u kapsule-daemon`",
             )
-        raise from_dbus(state.get("ErrorName", ""), text)
+        raise from_dbus("", text)
 
     def _properties(self) -> dict[str, str]:
         """Read the operation's state, {} when it is no longer there.

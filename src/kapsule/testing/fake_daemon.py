@@ -26,7 +26,7 @@ class Said(NamedTuple):
 class Script(NamedTuple):
     """How an operation goes.
 
-    signals: what it says, in order. status, error, error_name: its properties at the end.
+    signals: what it says, in order. status, error: its properties at the end.
     before_reply: it is over before the caller has its path. waits: it ends only when cancelled.
     silent: it says no Completed. gone: its object is unknown. dies: the daemon ends instead of it.
     """
@@ -34,7 +34,6 @@ class Script(NamedTuple):
     signals: Sequence[Said] = ()
     status: str = "completed"
     error: str = ""
-    error_name: str = ""
     before_reply: bool = False
     waits: bool = False
     silent: bool = False
@@ -179,6 +178,6 @@ class FakeDaemon:
             return Message.new_error(call, "org.freedesktop.DBus.Error.UnknownObject", "no such")
         values = {"Status": self._status}
         if self._status != "running":
-            values |= {"ErrorMessage": self._script.error, "ErrorName": self._script.error_name}
+            values["ErrorMessage"] = self._script.error
         body = {key: Variant("s", value) for key, value in values.items()}
         return Message.new_method_return(call, "a{sv}", [body])

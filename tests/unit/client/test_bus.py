@@ -21,8 +21,8 @@ def _reply_with_session(call: Message, terminals: int) -> Message:
     theirs.send(b"hello")
     theirs.close()
     descriptors = [ours.detach(), *(os.open(os.devnull, os.O_RDWR) for _ in range(terminals))]
-    body = [0, list(range(1, 1 + terminals)), ["no such directory"]]
-    return Message.new_method_return(call, "hahas", body, unix_fds=descriptors)
+    body = [0, list(range(1, 1 + terminals)), ["no such directory"], "dev"]
+    return Message.new_method_return(call, "hahass", body, unix_fds=descriptors)
 
 
 def _enter(bus: Bus) -> EnterReply:
@@ -168,13 +168,13 @@ def test_enter_hands_descriptors_over_both_ways(bus: Bus, daemon: FakeDaemon) ->
         assert not control.get_inheritable()
     assert reply.terminal is not None
     os.close(reply.terminal)
-    assert reply.notes == ("no such directory",)
+    assert (reply.notes, reply.name) == (("no such directory",), "dev")
     name, command, cwd, environment, stdio, options = daemon.calls[-1][1]
     assert (name, command, cwd, environment) == ("", ["ls", "", "a\nb"], "/x", {"A": "é"})
     assert stdio == [0]
     assert options["terminal"] == Variant("au", [0, 2])
     assert (options["rows"].value, options["columns"].value) == (3, 9)
-    assert (options["root"].value, options["clean_env"].value) == (False, False)
+    assert options["root"].value is False
 
 
 def test_enter_without_a_terminal_has_none(bus: Bus, daemon: FakeDaemon) -> None:
