@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `make run` asks of the host and puts there, and how it is taken back."""
 
+import contextlib
 import grp
 import json
 import os
@@ -96,8 +97,11 @@ def shut_incus_down() -> None:
 def clear_incus_away() -> None:
     """Remove what an ended Incus leaves behind in /run, and its mounts."""
     unmount(INCUS_FOLDER)
-    for folder in ("/run/incus", "/run/lxc/lock" + INCUS_FOLDER):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree("/run/incus", ignore_errors=True)
+    locks = "/run/lxc/lock" + INCUS_FOLDER
+    shutil.rmtree(locks, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        os.removedirs(os.path.dirname(locks))
 
 
 def clear_bus_away() -> None:

@@ -11,6 +11,7 @@ import host
 import records
 from backends import Failure, Service, say
 
+_LOCK = "/run/lock/kapsule-services"
 _RUN = os.path.dirname(records.FOLDER)
 
 
@@ -29,7 +30,7 @@ def _alone(action: Callable[[], None]) -> int:
     if os.geteuid() != 0:
         say("This needs root.")
         return 1
-    with open("/run/lock/kapsule-services", "w", encoding="utf-8") as lock:
+    with open(_LOCK, "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             action()
@@ -119,6 +120,7 @@ def _stop_all(root: str) -> None:
     host.remove_units()
     for folder in [_RUN] if was_ours else [records.FOLDER, backends.LOGS]:
         shutil.rmtree(folder, ignore_errors=True)
+    os.unlink(_LOCK)
 
 
 def _stop_incus(incus: Service) -> None:
@@ -127,7 +129,7 @@ def _stop_incus(incus: Service) -> None:
         if records.read("incus"):
             host.stop_containers(except_for=records.read("containers")[1:])
         return
-    if incus.is_up():
+    if records.runs("incus"):
         say("Stopping Incus and its containers")
         host.shut_incus_down()
     backends.stop(incus)
