@@ -18,6 +18,7 @@ def add_parser(subparsers: Subparsers, schema: Schema = CREATE_OPTIONS) -> None:
         "create",
         help="create a container",
         description="Create a container of your own and start it.",
+        usage="%(prog)s [options] NAME",
     )
     parser.add_argument("name", metavar="NAME", help="what to call it: letters, digits, dashes")
     parser.add_argument(

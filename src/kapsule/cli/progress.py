@@ -94,7 +94,7 @@ class _Bars:
 
     def _note(self, bar: str, text: str) -> None:
         if self._live and bar in self._tasks:
-            self._live.update(self._tasks[bar], note=output.clean_line(text))
+            self._live.update(self._tasks[bar], note=output.clean_line(text), refresh=True)
 
 
 def _open_live() -> "Progress":
