@@ -15,11 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-KEEP_UNUSED_SECONDS = 3 * 24 * 3600
+KEEP = 2  # of each name: two working trees may differ
 KEY_LENGTH = 12
+UNFINISHED = ".new"
 
 _held: list[IO[bytes]] = []
 
@@ -48,7 +50,7 @@ def cached(name: str, build: Callable[[Path], None], *inputs: Path | str) -> Pat
     locked against removal until this process ends. What ``build`` raises is passed on.
     """
     folder = root() / f"{name}-{digest(inputs)}"
-    lock = _lock_file(folder)
+    lock = open(_lock_path(folder), "ab")  # noqa: SIM115 - held until this process ends
     fcntl.flock(lock, fcntl.LOCK_SH)
     if not folder.is_dir():
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -69,13 +71,6 @@ def digest(inputs: Iterable[Path | str]) -> str:
     return total.hexdigest()[:KEY_LENGTH]
 
 
-def prune() -> None:
-    """Remove builds that no process uses and that none has used for some days."""
-    for path in sorted(root().glob(f"*-{'[0-9a-f]' * KEY_LENGTH}.lock")):
-        if time.time() - path.stat().st_mtime > KEEP_UNUSED_SECONDS:
-            _remove_unless_used(path.with_suffix(""))
-
-
 def remove_tree(folder: Path) -> None:
     """Remove a folder with all it holds; a file system mounted below it is left alone."""
     subprocess.run(["rm", "-rf", "--one-file-system", "--", str(folder)], check=True)
@@ -88,31 +83,28 @@ def _contents(entry: Path | str) -> Iterable[bytes]:
     return [file.read_bytes() for file in files if file.is_file()]
 
 
-def _lock_file(folder: Path) -> IO[bytes]:
-    return open(f"{folder}.lock", "ab")
-
-
-def _unfinished(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.new")
+def _lock_path(folder: Path) -> Path:
+    """Return the lock of a build, given its folder or the one in which it is being made."""
+    return folder.with_name(f"{folder.name.removesuffix(UNFINISHED)}.lock")
 
 
 def _build(folder: Path, build: Callable[[Path], None]) -> None:
     say(f"building {folder.name}")
     started = time.monotonic()
-    unfinished = _unfinished(folder)
+    unfinished = folder.with_name(folder.name + UNFINISHED)
     remove_tree(unfinished)
     unfinished.mkdir(mode=0o755)
     build(unfinished)
     unfinished.rename(folder)
-    prune()
+    _prune(folder.name.rpartition("-")[0])
     say(f"built {folder.name} in {time.monotonic() - started:.0f} s")
 
 
-def _remove_unless_used(folder: Path) -> None:
-    with _lock_file(folder) as lock:
-        try:
+def _prune(name: str) -> None:
+    """Remove builds of a name that no process uses, but for those that were used last."""
+    found = [path for path in root().glob(f"{name}-{'[0-9a-f]' * KEY_LENGTH}*") if path.is_dir()]
+    found.sort(key=lambda folder: _lock_path(folder).stat().st_mtime, reverse=True)
+    for folder in found[KEEP:]:
+        with open(_lock_path(folder), "ab") as lock, suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        remove_tree(folder)
-        remove_tree(_unfinished(folder))
+            remove_tree(folder)

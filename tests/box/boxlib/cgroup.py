@@ -14,17 +14,19 @@ REMOVE_SECONDS = 10
 
 
 @contextmanager
-def own_group(name: str) -> Iterator[Path]:
+def own_group() -> Iterator[Path]:
     """Make a cgroup v2 group below that of this process; remove it with its subgroups at the end.
 
-    Its processes must be gone by then. Empty groups that killed runs left behind are removed too.
+    Its processes must be gone by then. It is named after the process id of its owner; groups that
+    killed owners left behind are removed too.
     Raises SystemExit when cgroup v2 is not mounted.
     """
     parent = _own_folder()
-    for stale in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError):
-            _remove(stale)
-    group = parent / f"{PREFIX}{name}"
+    for other in parent.glob(f"{PREFIX}*"):
+        if not Path("/proc", other.name.removeprefix(PREFIX)).exists():
+            with suppress(OSError):
+                _remove(other)
+    group = parent / f"{PREFIX}{os.getpid()}"
     group.mkdir()
     try:
         yield group

@@ -35,7 +35,7 @@ def run(function: Callable[[Path], int]) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS | CLONE_NEWPID) != 0:
         raise SystemExit(f"box: must run as root ({os.strerror(ctypes.get_errno())})")
-    with cgroup.own_group(str(os.getpid())) as group:
+    with cgroup.own_group() as group:
         child = os.fork()
         if child == 0:
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -95,10 +95,10 @@ def booted(root: Path, scratch: Path, group: Path, binds: Sequence[str] = ()) ->
 
 def _nspawn(root: Path) -> list[str]:
     """Return the command that runs the root's own systemd-nspawn with the root's own libraries."""
-    loader = next(path for path in root.glob("usr/lib*/ld-linux*.so.*"))
-    libraries = [str(path.parent) for path in root.glob("usr/lib/*-linux-gnu/libc.so.6")]
-    libraries += [f"{folder}/systemd" for folder in libraries]
-    return [str(loader), "--library-path", ":".join(libraries), f"{root}/usr/bin/systemd-nspawn"]
+    loader = next(root.glob("usr/lib/*-linux-gnu/ld-linux*.so.*"))
+    libraries = f"{loader.parent}:{loader.parent}/systemd"
+    options = ["--inhibit-cache", "--library-path", libraries]  # ld.so(8)
+    return [str(loader), *options, f"{root}/usr/bin/systemd-nspawn"]
 
 
 def _grouped(group: Path, command: Sequence[str]) -> list[str]:
