@@ -95,7 +95,9 @@ def test_reading_describes_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     paths = {name: str(tmp_path / name) for name in ("file", "link", "absent", "file/below", "")}
     found = read_files(paths.values())
-    assert found[paths["file"]] == GuestFile("file", "text\n", 0o640, UID, GID)
+    file = found[paths["file"]]
+    assert file is not None
+    assert file[:5] == ("file", "text\n", 0o640, UID, GID)
     link = found[paths["link"]]
     assert link is not None
     assert (link.kind, link.content, link.executable) == ("symlink", "nowhere", False)
