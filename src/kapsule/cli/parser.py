@@ -29,11 +29,22 @@ VERBS = {
 _ABOUT = "Containers on Incus that feel like the machine itself"
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Help as wide as the terminal.
+
+    argparse would import shutil to ask for that, and it asks whenever a flag is defined.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that complains as the rest of the command does and guesses no abbreviations."""
 
     def __init__(self, *args: object, **keywords: object) -> None:
         keywords.setdefault("allow_abbrev", False)
+        keywords.setdefault("formatter_class", _Formatter)
         super().__init__(*args, **keywords)  # type: ignore[arg-type]  # passed through
 
     def error(self, message: str) -> NoReturn:
@@ -77,6 +88,16 @@ def parse(words: list[str]) -> argparse.Namespace:
     if arguments.verb is None:
         parser.error("There is no command")
     return arguments
+
+
+def _columns() -> int:
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal():
+        return max(40, int(wanted))
+    try:
+        return max(40, os.get_terminal_size().columns)
+    except (OSError, ValueError):  # no terminal, or no stdout at all
+        return 80
 
 
 def program() -> str:

@@ -3,12 +3,14 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kapsule import names
 from kapsule.client.connection import Connection, OnSignal
 from kapsule.errors import KapsuleError
-from kapsule.options.schema import OptionValue
+
+if TYPE_CHECKING:  # enter needs none of it
+    from kapsule.options.schema import OptionValue
 
 
 class ContainerRow(NamedTuple):
@@ -74,12 +76,12 @@ class Bus(Connection):
         """Return the images that Incus has, as JSON."""
         return self._text("ListImages")
 
-    def create_container(self, name: str, image: str, options: Mapping[str, OptionValue]) -> str:
+    def create_container(self, name: str, image: str, options: "Mapping[str, OptionValue]") -> str:
         """Start to create a container.
 
         image: "" for the caller's default. options: those that were set, no others.
         """
-        from kapsule.options.wire import to_variants  # here, because enter needs none of it
+        from kapsule.options.wire import to_variants  # as above
 
         return self._text("CreateContainer", "ssa{sv}", (name, image, to_variants(options)))
 
