@@ -6,7 +6,7 @@ import json
 import os
 import pickle
 import resource
-import socket
+import signal
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -502,8 +502,8 @@ def hold_lock(root: Path) -> int:
         descriptor = os.open(root / "etc/.pwd.lock", os.O_WRONLY | os.O_CREAT, 0o600)
         fcntl.lockf(descriptor, fcntl.LOCK_EX)
         os.write(writing, b"x")
-        signal_never_comes = socket.socketpair()[0]
-        signal_never_comes.recv(1)
+        while True:
+            signal.pause()
     os.close(writing)
     os.read(reading, 1)
     os.close(reading)
@@ -522,7 +522,7 @@ def test_account_files_wait_for_their_lock(tmp_path: Path) -> None:
         in_child(lambda: apply([WriteFile("/etc/else", "x")], lock_wait=0.05), tmp_path)
         assert sorted(os.listdir(tmp_path / "etc")) == [".pwd.lock", "else"]
     finally:
-        os.kill(holder, 9)
+        os.kill(holder, signal.SIGKILL)
         os.waitpid(holder, 0)
     in_child(lambda: apply([WriteFile("/etc/passwd", "x")], lock_wait=0.05), tmp_path)
     assert (tmp_path / "etc/passwd").read_text() == "x"
