@@ -53,14 +53,9 @@ def in_child(work: Callable[[], Result], root: Path | None = None) -> Result:
     child = os.fork()
     if child == 0:
         try:
-            if root is not None:
-                os.chroot(root)
-                os.chdir("/")
-            outcome: object = work()
-        except BaseException as error:
-            outcome = error
-        os.write(writing, pickle.dumps(outcome))
-        os._exit(0)
+            os.write(writing, pickle.dumps(_outcome(work, root)))
+        finally:
+            os._exit(0)  # whatever happens, there is no second pytest
     os.close(writing)
     with open(reading, "rb") as pipe:
         outcome = pickle.load(pipe)
@@ -68,6 +63,16 @@ def in_child(work: Callable[[], Result], root: Path | None = None) -> Result:
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome  # type: ignore[return-value]  # the child's word for it
+
+
+def _outcome(work: Callable[[], object], root: Path | None) -> object:
+    try:
+        if root is not None:
+            os.chroot(root)
+            os.chdir("/")
+        return work()
+    except BaseException as error:
+        return error
 
 
 def snapshot(root: Path) -> dict[str, tuple[int, int, int, bytes]]:
@@ -499,11 +504,13 @@ def hold_lock(root: Path) -> int:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        descriptor = os.open(root / "etc/.pwd.lock", os.O_WRONLY | os.O_CREAT, 0o600)
-        fcntl.lockf(descriptor, fcntl.LOCK_EX)
-        os.write(writing, b"x")
-        while True:
+        try:
+            descriptor = os.open(root / "etc/.pwd.lock", os.O_WRONLY | os.O_CREAT, 0o600)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX)
+            os.write(writing, b"x")
             signal.pause()
+        finally:
+            os._exit(1)  # whatever happens, there is no second pytest
     os.close(writing)
     os.read(reading, 1)
     os.close(reading)

@@ -65,13 +65,10 @@ class DirectoryGuests(Guests):
     def _inside(self, work: Callable[[], Result]) -> Result:
         reading, writing = os.pipe()
         if os.fork() == 0:
-            os.chroot(self.root)
             try:
-                outcome: object = work()
-            except OSError as failure:
-                outcome = GuestError(str(failure))
-            os.write(writing, pickle.dumps(outcome))
-            os._exit(0)
+                os.write(writing, pickle.dumps(self._outcome(work)))
+            finally:
+                os._exit(0)  # whatever happens, there is no second pytest
         os.close(writing)
         with open(reading, "rb") as pipe:
             outcome = pickle.load(pipe)
@@ -79,6 +76,13 @@ class DirectoryGuests(Guests):
         if isinstance(outcome, Exception):
             raise outcome
         return outcome  # type: ignore[return-value]  # the child's word for it
+
+    def _outcome(self, work: Callable[[], object]) -> object:
+        os.chroot(self.root)
+        try:
+            return work()
+        except OSError as failure:
+            return GuestError(str(failure))
 
 
 @pytest.fixture
