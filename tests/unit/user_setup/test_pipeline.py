@@ -6,7 +6,7 @@ import pickle
 import stat
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
 
@@ -75,7 +75,7 @@ class DirectoryGuests(Guests):
         os.wait()
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome  # type: ignore[return-value]  # the child's word for it
+        return cast(Result, outcome)
 
     def _outcome(self, work: Callable[[], object]) -> object:
         os.chroot(self.root)
