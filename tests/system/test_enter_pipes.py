@@ -146,14 +146,13 @@ def test_signals_reach_the_command(alice: User, container: str, number: int) -> 
     """A signal for the client is the command's to handle."""
     name = signal.Signals(number).name.removeprefix("SIG")
     script = f"trap 'echo caught; exit 9' {name}; echo ready; while :; do sleep 0.05; done"
-    client = alice.popen(
-        "kapsule", "enter", container, "--", "sh", "-c", script, stdout=subprocess.PIPE
-    )
-    assert client.stdout is not None
-    assert client.stdout.readline() == b"ready\n"
-    client.send_signal(number)
-    assert client.stdout.read() == b"caught\n"
-    assert client.wait(20) == 9
+    words = ("kapsule", "enter", container, "--", "sh", "-c", script)
+    with alice.popen(*words, stdout=subprocess.PIPE) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"ready\n"
+        client.send_signal(number)
+        assert client.stdout.read() == b"caught\n"
+        assert client.wait(20) == 9
 
 
 def _sleepers(container: str) -> list[str]:

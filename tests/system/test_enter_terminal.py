@@ -14,6 +14,7 @@ pytestmark = pytest.mark.main
 
 PROMPT = "$ "
 PUSH = b"\x1b]777;container;push;%s;kapsule\a"
+PLAIN = {"TERM": "dumb"}  # without a shell's marks around what is pasted
 POP = b"\x1b]777;container;pop;;\a"
 
 
@@ -21,8 +22,8 @@ def test_a_shell_on_a_terminal_of_the_container(alice: User, container: str) -> 
     """It is a login shell, on a pty of the guest, with the caller's size."""
     with Screen(alice, "kapsule", "enter", container, rows=41, columns=133) as screen:
         screen.expect(PROMPT)
-        screen.type("tty; stty size; echo $0; echo end-of-it\n")
-        shown = screen.expect("end-of-it\r\n")
+        screen.type("tty; stty size; echo $0; echo end-of-$((1))\n")
+        shown = screen.expect("end-of-1\r\n")
         assert b"/dev/pts/" in shown
         assert b"41 133\r\n" in shown
         assert b"-bash\r\n" in shown
@@ -79,6 +80,8 @@ def test_interrupt_quit_and_end_of_file(alice: User, container: str) -> None:
         time.sleep(0.3)
         screen.type("line\n\x04")
         screen.expect("done 0")
+        screen.expect(PROMPT)
+        time.sleep(0.3)
         screen.type("\x04")
         assert screen.wait() == 0
 
@@ -93,13 +96,14 @@ def test_job_control(alice: User, container: str) -> None:
         screen.expect("Stopped")
         screen.type("jobs; fg\n")
         screen.expect("cat\r\n")
+        time.sleep(0.5)
         screen.type("again\n\x04")
         screen.expect("again\r\nagain\r\n")
 
 
 def test_the_terminal_is_restored(alice: User, container: str) -> None:
     """The modes are what they were, also when the session's processes were killed."""
-    with Screen(alice, "bash", "--norc") as screen:
+    with Screen(alice, "bash", "--norc", env=PLAIN) as screen:
         screen.expect(PROMPT)
         screen.type("stty -a > before\n")
         screen.expect(PROMPT)
@@ -125,7 +129,7 @@ def test_pop_when_the_container_dies(alice: User, fresh_name: str) -> None:
 
 def test_suspending_the_client(alice: User, container: str) -> None:
     """A client that is stopped by a signal gives the terminal back, and takes it again."""
-    with Screen(alice, "bash", "--norc") as screen:
+    with Screen(alice, "bash", "--norc", env=PLAIN) as screen:
         screen.expect(PROMPT)
         screen.type(f"kapsule enter {container} -- sh -c 'echo ready; cat'\n")
         screen.expect("ready\r\n")
@@ -163,7 +167,7 @@ def test_input_from_a_terminal_and_output_into_a_pipe(alice: User, container: st
 
 def test_a_background_job_with_a_terminal(alice: User, container: str) -> None:
     """In the background, a session neither takes the keyboard nor stops."""
-    with Screen(alice, "bash", "--norc") as screen:
+    with Screen(alice, "bash", "--norc", env=PLAIN) as screen:
         screen.expect(PROMPT)
         screen.type(f"kapsule enter {container} -- sh -c 'sleep 1; echo from-behind' &\n")
         screen.type("echo in-front\n")

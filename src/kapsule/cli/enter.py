@@ -9,11 +9,16 @@ from contextlib import ExitStack
 from kapsule.cli import passed_environment
 from kapsule.cli.enter_arguments import EnterArguments
 from kapsule.client.bus import Bus
+from kapsule.client.connection import OnSignal, Signal
 from kapsule.errors import InvalidArgument, KapsuleError
 from kapsule.linux import pty
 from kapsule.terminal import osc
 from kapsule.terminal.raw import RawMode, silence_echo
 from kapsule.terminal.relay import Relay, Terminal
+
+TYPE_CHECKING = False  # typing's own costs an import
+if TYPE_CHECKING:
+    from kapsule.cli.waiting import Waiting
 
 FAILED = 125  # kapsule itself failed, not the command: as docker, podman and toolbox do it
 _STANDARD = (0, 1, 2)
@@ -22,6 +27,7 @@ _OUTPUT = 1
 
 def run(arguments: EnterArguments) -> int:
     """Enter a container and return the exit status of what ran there."""
+    _fill_gaps()
     on_terminal = [number for number in _STANDARD if os.isatty(number)]
     try:
         control, master, name = _start(arguments, on_terminal)
@@ -44,7 +50,7 @@ def _start(arguments: EnterArguments, on_terminal: list[int]) -> tuple[int, int 
     )
     _check_text([*arguments.command, *environment, *environment.values()])
     rows, columns = pty.get_window_size(on_terminal[-1]) if on_terminal else (24, 80)
-    with Bus() as bus:
+    with Bus() as bus, ExitStack() as stack:
         session = bus.enter(
             arguments.name,
             arguments.command,
@@ -55,10 +61,32 @@ def _start(arguments: EnterArguments, on_terminal: list[int]) -> tuple[int, int 
             rows=rows,
             columns=columns,
             root=arguments.root,
+            on_signal=_shower(bus, stack),
         )
     for note in session.notes:
         print(f"Note: {note}", file=sys.stderr)
     return session.control, session.terminal, session.name
+
+
+def _shower(bus: Bus, stack: ExitStack) -> OnSignal:
+    """Return what shows the daemon's work, if it has any before the session can start."""
+    waiting: list[Waiting] = []
+
+    def show(signal: Signal) -> None:
+        from kapsule.cli.waiting import Waiting  # a warm enter never gets here
+
+        if not waiting:
+            waiting.append(stack.enter_context(Waiting(bus, signal.path)))
+        waiting[0].show(signal)
+
+    return show
+
+
+def _fill_gaps() -> None:
+    """Open /dev/null for those of 0, 1 and 2 that are closed, before something else gets them."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) in _STANDARD:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _terminal(master: int | None, on_terminal: list[int], stack: ExitStack) -> Terminal | None:

@@ -44,5 +44,9 @@ def _path(init: int, uid: int) -> str:
 
 
 def _start_time(pid: int) -> str:
+    """Return when a process started. Raises ProcessLookupError for one that is a zombie, too."""
     with open(f"/proc/{pid}/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()[19].decode()
+        state, *fields = file.read().rpartition(b")")[2].split()
+    if state in (b"Z", b"X"):
+        raise ProcessLookupError(pid)
+    return fields[18].decode()
