@@ -45,8 +45,11 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 def man_pages(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """Return file name -> man page: kapsule.1 for all, and kapsule-VERB.1 for each verb."""
-    pages = {"kapsule.1": _man_page(parser, "kapsule", str(parser.description))}
+    """Return file name -> man page: kapsule.1 for all, its alias, and one for each verb."""
+    pages = {
+        "kapsule.1": _man_page(parser, "kapsule", str(parser.description)),
+        "kap.1": ".so man1/kapsule.1\n",
+    }
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for choice in action._choices_actions:

@@ -44,6 +44,7 @@ def test_everything_is_written_where_the_installation_looks(made: Path) -> None:
     assert files == {
         "options.md",
         "man/kapsule.1",
+        "man/kap.1",
         *(f"man/kapsule-{verb}.1" for verb in verbs),
         "completions/bash/kapsule",
         "completions/zsh/_kapsule",
