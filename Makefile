@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 PREFIX ?= /usr
 DESTDIR ?=
-export PREFIX DESTDIR CMD
+export PREFIX DESTDIR
+# As it was typed: make would take a $ for one of its own variables.
+override export CMD := $(value CMD)
 
 .PHONY: help run stop test unit check bench install uninstall generate clean
 

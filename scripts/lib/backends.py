@@ -96,15 +96,17 @@ def _last_words(service: Service) -> str:
     return f"The end of {LOGS}/{service.name}.log:\n" + "".join(lines)
 
 
-def stop(service: Service) -> None:
-    """End a service if it was started here."""
-    match records.read(service.name):
-        case ["unit", unit]:
-            say(f"Stopping {service.title}")
-            run("systemctl", "stop", unit)
-        case ["process", pid, _] if records.runs(service.name):
-            say(f"Stopping {service.title}")
-            end([int(pid)])
+def stop(service: Service, *, first: Callable[[], None] | None = None) -> None:
+    """End a service if it was started here. first: what has to be done before that."""
+    if records.is_ours(service.name) and records.runs(service.name):
+        say(f"Stopping {service.title}")
+        if first:
+            first()
+        match records.read(service.name):
+            case ["unit", unit]:
+                run("systemctl", "stop", unit)
+            case ["process", pid, _]:
+                end([int(pid)])
     records.forget(service.name)
 
 

@@ -9,6 +9,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterable
 
 import backends
 import records
@@ -91,12 +92,16 @@ def wait_for_incus() -> None:
 
 def shut_incus_down() -> None:
     """End Incus and all its containers, cleanly."""
+    stop_containers()  # or else Incus would start them again at its own next start
     run(_find("incusd"), "shutdown", "--timeout=120")
 
 
 def clear_incus_away() -> None:
-    """Remove what an ended Incus leaves behind in /run, and its mounts."""
-    unmount(INCUS_FOLDER)
+    """Remove what an ended Incus leaves behind in /run, and the mounts that it made."""
+    for point in reversed(_mount_points(INCUS_FOLDER)):
+        if point not in records.read("mounts"):
+            run("umount", "--lazy", point)
+    records.forget("mounts")
     shutil.rmtree("/run/incus", ignore_errors=True)
     locks = "/run/lxc/lock" + INCUS_FOLDER
     shutil.rmtree(locks, ignore_errors=True)
@@ -127,11 +132,16 @@ def running_containers() -> list[str]:
     ]
 
 
-def stop_containers(*, except_for: list[str]) -> None:
-    """Stop the containers of Kapsule that run, but for some."""
-    for name in sorted({*running_containers()} - {*except_for}):
-        say(f"Stopping the container {name}")
-        run("incus", "stop", "--timeout=60", name)
+def stop_containers(*, except_for: Iterable[str] = ()) -> None:
+    """Stop the containers of Kapsule that run, but for some: cleanly, after a while by force."""
+    names = sorted({*running_containers()} - {*except_for})
+    if not names:
+        return
+    say(f"Stopping the containers: {', '.join(names)}")
+    try:
+        run("incus", "stop", "--timeout=30", *names)
+    except Failure:
+        run("incus", "stop", "--force", *names)
 
 
 def install_units(root: str) -> None:
@@ -176,16 +186,22 @@ def dismiss_user() -> None:
             run("gpasswd", "--delete", user, group)
 
 
-def unmount(folder: str) -> None:
-    """Undo all mounts below a folder."""
-    for point in reversed(_mount_points()):
-        if point.startswith(folder + "/"):
-            run("umount", "--lazy", point)
+def note_mounts() -> None:
+    """Remember what is mounted below Incus's folder, before Incus starts: that is not its own."""
+    records.write("mounts", " ".join(_mount_points(INCUS_FOLDER)))
 
 
-def _mount_points() -> list[str]:
+def remove_network_namespace() -> None:
+    """Undo the daemon's mounts in its folder: it shows Incus the host's network there."""
+    for point in _mount_points("/run/kapsule"):
+        run("umount", "--lazy", point)
+
+
+def _mount_points(folder: str) -> list[str]:
+    """Return what is mounted below a folder, as the kernel writes it: proc_pid_mountinfo(5)."""
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        return [line.split()[4] for line in file]
+        points = [line.split()[4] for line in file]
+    return [point for point in points if point.startswith(folder + "/")]
 
 
 def _text(path: str) -> str:

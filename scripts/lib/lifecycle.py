@@ -81,6 +81,8 @@ def _start_all(root: str) -> None:
     host.prepare_bus()
     _ensure(bus)
     host.install_policy(root)
+    if not incus.is_up():
+        host.note_mounts()
     _ensure(incus)
     host.wait_for_incus()
     if not records.read("containers"):
@@ -111,7 +113,7 @@ def _stop_all(root: str) -> None:
         sessions = backends.family(session.argv[0])
         backends.stop(session)
         backends.end(sessions)
-        host.unmount(_RUN)
+        host.remove_network_namespace()
     _stop_incus(incus)
     host.dismiss_user()
     host.remove_policy()
@@ -129,8 +131,5 @@ def _stop_incus(incus: Service) -> None:
         if records.read("incus"):
             host.stop_containers(except_for=records.read("containers")[1:])
         return
-    if records.runs("incus"):
-        say("Stopping Incus and its containers")
-        host.shut_incus_down()
-    backends.stop(incus)
+    backends.stop(incus, first=host.shut_incus_down)
     host.clear_incus_away()
