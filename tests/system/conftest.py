@@ -2,11 +2,14 @@
 """System tests run as root inside the box, where the daemon is installed and runs."""
 
 import os
+import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from kapsule.containers.backend import Backend
+from tests.system.support.backend import own_backend
 from tests.system.support.users import User, incus
 
 
@@ -49,3 +52,21 @@ def fresh_name(alice: User) -> Iterator[str]:
     name = f"t{uuid.uuid4().hex[:12]}"
     yield name
     incus("delete", "--force", name, check=False)
+
+
+@pytest.fixture(scope="module")
+def _no_daemon() -> Iterator[None]:
+    """No daemon runs: it would take what a test creates by itself for left over."""
+    is_active = ["systemctl", "is-active", "--quiet", "kapsule-daemon.service"]
+    was_active = subprocess.run(is_active).returncode == 0
+    subprocess.run(["systemctl", "stop", "kapsule-daemon.service"], check=was_active)
+    yield
+    if was_active:
+        subprocess.run(["systemctl", "start", "kapsule-daemon.service"], check=True)
+
+
+@pytest.fixture
+async def backend(_no_daemon: None) -> AsyncIterator[Backend]:
+    """The features without the daemon around them."""
+    async with own_backend() as backend:
+        yield backend

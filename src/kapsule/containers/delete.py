@@ -7,6 +7,7 @@ from kapsule.containers.backend import Backend
 from kapsule.containers.container import STOPPED
 from kapsule.containers.remove import remove_instance
 from kapsule.errors import Busy
+from kapsule.incus import instances
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.pipeline.progress import Progress
 
@@ -47,9 +48,12 @@ async def check_state(context: DeleteContext) -> None:
 
 @DELETE.step(200)
 async def delete(context: DeleteContext) -> None:
-    """Kill it where it runs, and delete it."""
+    """Delete it; with force, kill it first."""
     with context.progress.bar(f"Deleting {context.name}"):
-        await remove_instance(context.backend.incus, context.name)
+        if context.force:
+            await remove_instance(context.backend.incus, context.name)
+        else:
+            await instances.delete_instance(context.backend.incus, context.name)
 
 
 @DELETE.step(300)

@@ -47,6 +47,7 @@ class Registry:
         self._callbacks: list[Callable[[], None]] = []
         self._told: list[tuple[str, str, str, str, str]] = []
         self._telling: asyncio.Handle | None = None
+        self._clearing: asyncio.Task[None] | None = None
         # One reader at a time, or an older answer could overwrite a newer one.
         self._reading = asyncio.Lock()
         self.is_loaded = False
@@ -103,6 +104,13 @@ class Registry:
 
     async def follow(self) -> None:
         """Keep the containers right, for ever. Reconnects when Incus goes away."""
+        try:
+            await self._follow()
+        finally:
+            if self._clearing:
+                self._clearing.cancel()
+
+    async def _follow(self) -> None:
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -123,7 +131,8 @@ class Registry:
         A container whose lock is held is being created right now and is left alone.
         """
         for name in [name for name, each in self._containers.items() if not each.is_ready]:
-            await self._remove_unfinished(name)
+            if not self.lock(name).locked():
+                await self._remove_unfinished(name)
 
     def _check_loaded(self) -> None:
         if not self.is_loaded:
@@ -137,27 +146,27 @@ class Registry:
             self._containers = {each.name: each for each in listed if each}
             self.is_loaded = True
         self._changed()
-        await self.finish_or_remove_unfinished()
+        self._clear_away()
 
     async def _take(self, event: Event) -> None:
         for name in _names(event):
             container = await self.refresh(name)
-            if container and not container.is_ready:
-                await self._remove_unfinished(name)
+            if container and not container.is_ready and not self.lock(name).locked():
+                self._clear_away()
+
+    def _clear_away(self) -> None:
+        """Remove what is unfinished, without holding up what else happens."""
+        if self._clearing is None or self._clearing.done():
+            self._clearing = asyncio.create_task(self.finish_or_remove_unfinished())
 
     async def _remove_unfinished(self, name: str) -> None:
-        if self.lock(name).locked():
-            return
         async with self.lock(name):
             log.warning("The creation of container %s was never finished; removing it", name)
             try:
                 await remove_instance(self._client, name)
                 await self.refresh(name)
-            except IncusUnavailable:
-                raise
             except IncusError as error:
-                # Incus may be at work on it still; its next event brings us here again.
-                log.warning("Container %s cannot be removed yet: %s", name, error.message)
+                log.warning("Container %s cannot be removed: %s", name, error.message)
 
     def _changed(self) -> None:
         if self._telling is None:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Start a container, or thaw a frozen one."""
 
+import asyncio
 from dataclasses import dataclass
 
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import FROZEN, RUNNING
+from kapsule.containers.custom_mounts import adapted_to_host
 from kapsule.host import network_namespace
 from kapsule.incus import instances
 from kapsule.pipeline.pipeline import Pipeline
@@ -46,6 +48,23 @@ async def provide_network_namespace(context: StartContext) -> None:
         await network_namespace.make_file()
 
 
+@START.step(200)
+async def leave_out_what_is_gone(context: StartContext) -> None:
+    """Have custom mounts wait for directories that are gone; take in those that are back."""
+    incus, name = context.backend.incus, context.name
+    if context.status == FROZEN:
+        return
+    devices = (await instances.get_instance(incus, name)).devices
+    changed = await asyncio.to_thread(adapted_to_host, devices)
+    if changed:
+        await instances.add_devices(incus, name, changed)
+    for device in changed.values():
+        if "required" in device:
+            context.progress.message(
+                f"{device['source']} is not there; starting without it", MessageKind.WARNING
+            )
+
+
 async def _restore(context: StartContext) -> None:
     incus, name = context.backend.incus, context.name
     if (await instances.get_state(incus, name)).status == RUNNING:
@@ -56,7 +75,7 @@ async def _restore(context: StartContext) -> None:
     await context.backend.registry.refresh(name)
 
 
-@START.step(200, undo=_restore)
+@START.step(300, undo=_restore)
 async def start(context: StartContext) -> None:
     """Have Incus start or thaw it, and wait until it has."""
     with context.progress.bar(f"Starting {context.name}"):
@@ -64,7 +83,7 @@ async def start(context: StartContext) -> None:
         await instances.set_state(context.backend.incus, context.name, action)
 
 
-@START.step(300)
+@START.step(400)
 async def read_back(context: StartContext) -> None:
     """Take note of its new state."""
     await context.backend.registry.refresh(context.name)

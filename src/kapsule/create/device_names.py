@@ -5,12 +5,13 @@ import re
 from collections.abc import Collection
 from hashlib import sha256
 
+from kapsule.containers.custom_mounts import CUSTOM_MOUNT
+
 ROOT = "root"
 GPU = "gpu"
 HOST_ROOTFS = "hostfs"
 
 _HOME = "kapsule-home-"
-_MOUNT = "kapsule-mount-"
 _MAX_LENGTH = 63
 # What Incus takes in the name of a device is this and a slash, which we put to no use.
 _LEGAL = re.compile(r"[A-Za-z0-9._:-]+\Z", re.ASCII)
@@ -33,11 +34,11 @@ def mount_device(path: str, taken: Collection[str]) -> str:
 
     path: absolute. taken: names of the instance's other devices, none of which is returned.
     """
-    plain = _MOUNT + path.strip("/").replace("/", "-").replace(".", "-")
-    hashed = _MOUNT + _hash(path, _SHORT)
+    plain = CUSTOM_MOUNT + path.strip("/").replace("/", "-").replace(".", "-")
+    hashed = CUSTOM_MOUNT + _hash(path, _SHORT)
     if _is_legal(plain) and plain not in taken:
         return plain
-    return hashed if hashed not in taken else _MOUNT + _hash(path, _LONG)
+    return hashed if hashed not in taken else CUSTOM_MOUNT + _hash(path, _LONG)
 
 
 def _is_legal(name: str) -> bool:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from kapsule import names
+from kapsule.containers.custom_mounts import shared_directory
 from kapsule.create import device_names
 from kapsule.create.mounts import Mount, home_of
 from kapsule.host.facts import HostFacts
@@ -83,22 +84,17 @@ def build_devices(
         devices[device_names.GPU] = {"type": "gpu", "uid": str(owner.uid), "mode": "0660"}
     if options["host_rootfs"]:
         devices[device_names.HOST_ROOTFS] = {
-            **_disk("/", names.HOST_ROOTFS_PATH),
+            **shared_directory("/", names.HOST_ROOTFS_PATH),
             "propagation": "rslave",
             "shift": "false",
         }
     if options["mount_home"]:
         home = home_of(owner)
-        devices[device_names.home_device(owner.name)] = _disk(home, home)
+        devices[device_names.home_device(owner.name)] = shared_directory(home, home)
     for mount in mounts:
         device = device_names.mount_device(mount.path, devices)
-        # A directory that is gone later must not keep the container from starting.
-        devices[device] = _disk(mount.source, mount.path) | {"required": "false"}
+        devices[device] = shared_directory(mount.source, mount.path)
     return devices
-
-
-def _disk(source: str, path: str) -> dict[str, str]:
-    return {"type": "disk", "source": source, "path": path, "recursive": "true"}
 
 
 def _key(option: str) -> str:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Steps of creation: what the instance will be, then the one request that makes it."""
 
+import contextlib
+
 from kapsule.containers.remove import remove_instance
 from kapsule.create import host_network, storage
 from kapsule.create.bars import show_in
@@ -14,10 +16,10 @@ from kapsule.create.instance_config import build_config, build_devices, keys_to_
 from kapsule.create.mounts import Mount, check_source, home_of, plan_custom_mounts
 from kapsule.create.pipeline import CREATE
 from kapsule.create.request import CreateContext
-from kapsule.errors import AlreadyExists, IncusError, InvalidArgument
+from kapsule.errors import AlreadyExists, IncusError, IncusUnavailable, InvalidArgument
 from kapsule.host.facts import gather_facts
 from kapsule.incus import instances, server
-from kapsule.incus.errors import IncusConflict
+from kapsule.incus.errors import IncusNotFound
 from kapsule.incus.types import ImageSource, InstanceRequest
 from kapsule.pipeline.progress import MessageKind
 
@@ -96,13 +98,17 @@ async def ensure_storage_pool(context: CreateContext) -> None:
 
 async def _remove_what_was_made(context: CreateContext) -> None:
     """Remove the instance, unless the name turned out to be somebody else's."""
-    backend, request = context.backend, context.request
-    container = await backend.registry.refresh(request.name)
-    if container is None or container.owner != request.owner.uid:
-        return
-    if context.is_created or not container.is_ready:
-        await remove_instance(backend.incus, request.name)
-        await backend.registry.refresh(request.name)
+    backend, name = context.backend, context.request.name
+    if context.is_created or await _is_half_made(context):
+        await remove_instance(backend.incus, name)
+    await backend.registry.refresh(name)
+
+
+async def _is_half_made(context: CreateContext) -> bool:
+    """Whether what has the name now is what a failed request to Incus left."""
+    request = context.request
+    container = await context.backend.registry.refresh(request.name)
+    return bool(container and not container.is_ready and container.owner == request.owner.uid)
 
 
 @CREATE.step(1300, undo=_remove_what_was_made)
@@ -110,10 +116,6 @@ async def create_and_start(context: CreateContext) -> None:
     """Create and start the instance with one request to Incus."""
     try:
         await _post(context)
-    except IncusConflict as error:
-        raise AlreadyExists(
-            f"Container '{context.request.name}' already exists", hint="Choose another name"
-        ) from error
     except IncusError as error:
         if not host_network.is_refusal(error, context.server_version):
             raise
@@ -131,5 +133,22 @@ async def _post(context: CreateContext) -> None:
         devices=context.devices,
         start=True,
     )
-    with context.progress.bar(f"Creating {context.request.name}", total=100) as bar:
-        await instances.create_instance(context.backend.incus, body, on_progress=show_in(bar))
+    try:
+        with context.progress.bar(f"Creating {body.name}", total=100) as bar:
+            await instances.create_instance(context.backend.incus, body, on_progress=show_in(bar))
+    except IncusUnavailable:
+        raise
+    except IncusError as error:
+        await _check_still_free(context, error)
+        raise
+
+
+async def _check_still_free(context: CreateContext, error: IncusError) -> None:
+    """Raise AlreadyExists when error came because somebody took the name since it was checked."""
+    incus, name = context.backend.incus, context.request.name
+    with contextlib.suppress(IncusNotFound):
+        await instances.get_instance(incus, name)
+        if not await _is_half_made(context):
+            raise AlreadyExists(
+                f"Container '{name}' already exists", hint="Choose another name"
+            ) from error

@@ -203,14 +203,12 @@ async def test_left_over_is_removed(incus: FakeIncus, following: Registry) -> No
 
 
 async def test_left_over_that_incus_works_on(incus: FakeIncus, following: Registry) -> None:
-    """While Incus cannot remove it yet, its next event brings another attempt."""
-    gate = asyncio.Event()
-    incus.on("GET", EVENTS, _speaks_after(gate, event("instance-started")))
+    """While Incus is still at work on it, removing it is tried again."""
+    incus.on("GET", EVENTS, messages(silent=True))
     incus.on("GET", LIST, sync([instance(setup_state="creating")]))
-    _script_removal(incus, operation(FAILURE, "busy"), operation(SUCCESS))
-    await until(lambda: incus.count("PUT", DEV + "/state") == 1)
-    gate.set()
-    await until(lambda: incus.count("DELETE", DEV) == 1)
+    busy = operation(FAILURE, 'Instance is busy running a "create" operation')
+    _script_removal(incus, busy, busy, operation(SUCCESS))
+    await until(lambda: incus.count("DELETE", DEV) == 2)
 
 
 async def test_what_is_being_created_is_left_alone(incus: FakeIncus, registry: Registry) -> None:
@@ -244,3 +242,21 @@ def _speaks_after(gate: asyncio.Event, *texts: str) -> Answer:
         return connection
 
     return answer
+
+
+async def test_left_over_that_cannot_be_removed(incus: FakeIncus, following: Registry) -> None:
+    """What Incus refuses to remove stays, is never shown as ready, and stops nothing else."""
+    incus.on("GET", EVENTS, messages(silent=True))
+    incus.on("GET", LIST, sync([instance(setup_state="creating"), instance("fine")]))
+    _script_removal(incus, operation(FAILURE, "protected"))
+    await until(lambda: incus.count("DELETE", DEV) == 1)
+    assert _names(following) == ["fine"]
+
+
+async def test_left_over_that_comes_late(incus: FakeIncus, following: Registry) -> None:
+    """An instance that Incus was still making when a daemon died is removed when it appears."""
+    incus.on("GET", EVENTS, messages(event("instance-created"), silent=True))
+    incus.on("GET", LIST, sync([]))
+    _script_removal(incus, operation(SUCCESS))
+    await until(lambda: incus.count("DELETE", DEV) == 1)
+    assert _names(following) == []

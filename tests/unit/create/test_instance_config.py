@@ -161,7 +161,6 @@ def test_custom_mounts() -> None:
         "source": "/srv/data",
         "path": "/data",
         "recursive": "true",
-        "required": "false",
     }
 
 
