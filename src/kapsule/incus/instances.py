@@ -2,19 +2,29 @@
 """Calls on instances."""
 
 import asyncio
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 import msgspec
 
+from kapsule.errors import IncusError
 from kapsule.incus import operations
 from kapsule.incus.client import IncusClient
-from kapsule.incus.errors import IncusPreconditionFailed
+from kapsule.incus.errors import IncusConflict, IncusPreconditionFailed
 from kapsule.incus.operations import OnProgress
 from kapsule.incus.types import Devices, Instance, InstanceRequest, InstanceState, InstanceUpdate
 from kapsule.incus.urls import path
 
 Action = Literal["start", "stop", "restart", "freeze", "unfreeze"]
+
+# Incus has no error code for a taken name. 7.0.2 refuses the request with the first text, 6.0.4
+# lets the operation fail with the others; none of them can mean that starting it failed.
+_TAKEN = re.compile(
+    r'Instance "[^"]*" already exists'
+    r"|Failed creating instance record: .*"
+    r'(already exists|UNIQUE constraint failed: instances\b.*|busy running a "create" operation)'
+)
 
 _UPDATE_ATTEMPTS = 10
 _UPDATE_PAUSE = 0.05  # seconds, times the number of attempts so far
@@ -31,7 +41,10 @@ async def get_instance(client: IncusClient, name: str) -> Instance:
 
 
 async def get_state(client: IncusClient, name: str) -> InstanceState:
-    """Return what an instance is doing. Raises IncusNotFound."""
+    """Return what an instance is doing.
+
+    Raises IncusNotFound, and IncusError while its init is just going away.
+    """
     return await client.get(path("instances", name, "state"), InstanceState)
 
 
@@ -40,9 +53,15 @@ async def create_instance(
 ) -> None:
     """Create an instance, and start it where body says so.
 
-    Raises what operations.run() raises. An instance that could be created but not started stays.
+    Raises IncusConflict when the name is taken, otherwise what operations.run() raises. An
+    instance that could be created but not started stays.
     """
-    await operations.run(client, "POST", path("instances"), body=body, on_progress=on_progress)
+    try:
+        await operations.run(client, "POST", path("instances"), body=body, on_progress=on_progress)
+    except IncusError as error:
+        if _TAKEN.fullmatch(error.message):
+            raise IncusConflict(f"Incus has an instance {body.name} already") from error
+        raise
 
 
 async def delete_instance(client: IncusClient, name: str) -> None:
@@ -61,7 +80,9 @@ async def set_state(
     """Start, stop, restart, freeze or unfreeze an instance, and wait until it is so.
 
     force: kill instead of shutting down. timeout: seconds that the guest gets to shut down;
-    -1 leaves it to Incus, which gives it 600.
+    -1 leaves it to Incus, which gives it 600. A frozen instance has to be unfrozen first: Incus
+    6.0.4 and 7.0.2 let the deadline pass, and then take it for a running one that they cannot
+    unfreeze.
     Raises IncusNotFound, and IncusError when it failed or the guest did not shut down in time.
     """
     body = {"action": action, "force": force, "timeout": timeout}

@@ -3,12 +3,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kapsule.errors import IncusError
 from kapsule.incus import instances
 from kapsule.incus.client import IncusClient
-from kapsule.incus.errors import IncusPreconditionFailed
+from kapsule.incus.errors import IncusConflict, IncusPreconditionFailed
 from kapsule.incus.types import ImageSource, Instance, InstanceRequest, InstanceState
 from kapsule.incus.urls import path
 from kapsule.testing.fake_incus import (
+    FAILURE,
     SUCCESS,
     WAIT_PATH,
     FakeIncus,
@@ -86,6 +88,42 @@ async def test_create_is_one_post(client: IncusClient, incus: FakeIncus) -> None
         "profiles": [],
         "start": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (
+            "Failed creating instance record: Add instance info to the database: Failed to create "
+            '"instances" entry: UNIQUE constraint failed: instances.project_id, instances.name',
+            IncusConflict,
+        ),
+        (
+            'Failed creating instance record: Instance is busy running a "create" operation',
+            IncusConflict,
+        ),
+        ("Failed creating instance record: Unknown configuration key: foo", IncusError),
+        ('Failed to start device "x": Instance "x" already exists', IncusError),
+    ],
+)
+async def test_a_taken_name_is_told_from_other_failures(
+    client: IncusClient, incus: FakeIncus, words: str, kind: type[IncusError]
+) -> None:
+    """Only where nothing was created it is a conflict; else there may be something to undo."""
+    incus.on("POST", ALL, background())
+    incus.on("GET", WAIT_PATH, operation(FAILURE, words))
+    request = InstanceRequest(name="dev", source=ImageSource(fingerprint="f"))
+    with pytest.raises(IncusError) as caught:
+        await instances.create_instance(client, request)
+    assert type(caught.value) is kind
+
+
+async def test_a_taken_name_may_be_refused_at_once(client: IncusClient, incus: FakeIncus) -> None:
+    """Newer versions refuse the request itself, as an error of their own."""
+    incus.on("POST", ALL, error(500, 'Instance "dev" already exists'))
+    request = InstanceRequest(name="dev", source=ImageSource(fingerprint="f"))
+    with pytest.raises(IncusConflict):
+        await instances.create_instance(client, request)
 
 
 async def test_set_state(client: IncusClient, incus: FakeIncus) -> None:
