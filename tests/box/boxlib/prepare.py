@@ -6,19 +6,19 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from . import cache, guests, host, mounts, nspawn
+from . import cache, guests, host, mounts, nspawn, peers
 
 IMAGES = "/mnt"
 
 
-def prepared(suite: str, group: Path) -> Path:
+def prepared(suite: str, group: Path, *, with_peers: bool = False) -> Path:
     """Return the root folder of a prepared box; it must not be changed.
 
-    ``group`` is a cgroup for the boot that prepares it. Raises CalledProcessError when a command in
-    the box fails.
+    ``group`` is a cgroup for the boot that prepares it, and ``with_peers`` adds `peers.PACKAGES`.
+    Raises CalledProcessError when a command in the box fails.
     """
-    rootfs = host.rootfs(suite)
-    images = guests.images(suite, rootfs)
+    images = guests.images(suite, host.rootfs(suite))
+    rootfs = peers.rootfs(suite) if with_peers else host.rootfs(suite)
 
     def build(folder: Path) -> None:
         subprocess.run(["cp", "-a", "--reflink=auto", f"{rootfs}/.", folder], check=True)

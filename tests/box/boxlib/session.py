@@ -32,13 +32,14 @@ def build(suites: Sequence[str], group: Path) -> int:
     return 0
 
 
-def run(suite: str, group: Path, command: Sequence[str]) -> int:
+def run(suite: str, group: Path, command: Sequence[str], *, with_peers: bool = False) -> int:
     """Run ``command`` as root in a fresh box and return its exit status.
 
     The repository is at /src, which is also the working directory. An empty command is a shell on
     our terminal. If the project can't be installed, that status is returned instead.
+    ``with_peers`` takes a box with Kapsule's peers in it.
     """
-    prepared, deps = _parts(suite, group)
+    prepared, deps = _parts(suite, group, with_peers=with_peers)
     scratch = mounts.scratch()
     root = mounts.throwaway_copy(prepared, scratch)
     binds = [f"--bind-ro={REPOSITORY}:/src", f"--bind-ro={deps}:/{mounts.PYTHON_DEPS}"]
@@ -52,6 +53,7 @@ def run(suite: str, group: Path, command: Sequence[str]) -> int:
         return box.run_unit([*options, streams], environment, command or ["bash", "--login"])
 
 
-def _parts(suite: str, group: Path) -> tuple[Path, Path]:
+def _parts(suite: str, group: Path, *, with_peers: bool = False) -> tuple[Path, Path]:
     """Return the root folder to boot from and the one with Python packages; both read only."""
-    return prepare.prepared(suite, group), python_deps.packages(host.rootfs(suite))
+    prepared = prepare.prepared(suite, group, with_peers=with_peers)
+    return prepared, python_deps.packages(host.rootfs(suite))
