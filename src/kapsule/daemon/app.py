@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds and wires everything: the only such place."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from kapsule import config, names
+from kapsule.config import Config
+from kapsule.containers.backend import Backend
+from kapsule.containers.delete import delete_container
+from kapsule.containers.guest import Guests
+from kapsule.containers.registry import Registry
+from kapsule.containers.restart import restart_container
+from kapsule.containers.start import start_container
+from kapsule.containers.stop import stop_container
+from kapsule.create import create_container
+from kapsule.daemon import connection
+from kapsule.daemon.admins import admin_gid
+from kapsule.daemon.bus import Bus
+from kapsule.daemon.callers import Callers
+from kapsule.daemon.defaults import Defaults
+from kapsule.daemon.features import Containers, Features
+from kapsule.daemon.manager import Manager
+from kapsule.daemon.notify import READY, STOPPING, notify
+from kapsule.daemon.operations import Operations, Timing
+from kapsule.daemon.signatures import modernize, takes_descriptors
+from kapsule.enter import enter_container
+from kapsule.host.users import HostUser
+from kapsule.incus import instances
+from kapsule.incus.client import IncusClient, find_socket
+from kapsule.incus.errors import IncusNotFound
+from kapsule.incus.urls import path
+from kapsule.user_setup import set_up_user
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the daemon serves.
+
+    background: what runs beside it, for ever. command: the absolute path of the `kapsule` command.
+    admin_gid, load_config: as Callers and Defaults want them. timing: of operations, None for the
+    usual one.
+    """
+
+    containers: Containers
+    features: Features
+    background: Callable[[], Coroutine[Any, Any, None]]
+    command: str
+    admin_gid: Callable[[], int | None]
+    load_config: Callable[[HostUser], Awaitable[Config]] = config.load
+    timing: Timing | None = None
+
+
+async def run(address: str | None, command: str) -> None:
+    """Be the daemon until SIGTERM or SIGINT.
+
+    address: of the bus, or None for the system bus. command: as in Parts.
+    Raises KapsuleError when it cannot serve, or not any more.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    incus = IncusClient()
+    registry = Registry(incus)
+    parts = Parts(
+        containers=registry,
+        features=bind_features(Backend(incus, registry, Guests(incus))),
+        background=registry.follow,
+        command=command,
+        admin_gid=lambda: admin_gid(config.load_system(), find_socket(os.environ)),
+    )
+    try:
+        await serve(address, parts, stop)
+    finally:
+        await incus.close()
+
+
+async def serve(address: str | None, parts: Parts, stop: asyncio.Event) -> None:
+    """Own the name and answer calls until stop is set.
+
+    Then what runs is cancelled and undone, and its callers are told, before the name is given up.
+    Raises KapsuleError when the name or the bus cannot be had, or when the bus is lost.
+    """
+    bus = Bus(address, takes_descriptors=takes_descriptors)
+    bus.add_message_handler(modernize)
+    operations = _export(bus, parts)
+    await connection.open_bus(bus)
+    await connection.own_name(bus, names.BUS_NAME)
+    notify(READY)
+    log.info("Serving %s as %s", names.BUS_NAME, bus.unique_name)
+    background = asyncio.create_task(parts.background())
+    try:
+        await connection.until_the_end(bus, background, stop)
+    finally:
+        notify(STOPPING)
+        await operations.close()
+        background.cancel()
+        await connection.close_bus(bus, names.BUS_NAME)
+
+
+def _export(bus: Bus, parts: Parts) -> Operations:
+    callers = Callers(bus, parts.admin_gid)
+    operations = Operations(bus, callers, timing=parts.timing)
+    defaults = Defaults(parts.containers, parts.load_config, parts.features.is_taken)
+    manager = Manager(
+        callers, operations, parts.containers, parts.features, defaults, command=parts.command
+    )
+    bus.export(names.MANAGER_PATH, manager)
+    return operations
+
+
+def bind_features(backend: Backend) -> Features:
+    """Return every feature, bound to the backend."""
+
+    async def read_devices(name: str) -> Mapping[str, Mapping[str, str]]:
+        return (await instances.get_instance(backend.incus, name)).devices
+
+    async def list_images() -> str:
+        # Whole objects: the interface promises more fields than we read ourselves.
+        found = await backend.incus.get_list(path("images"), dict[str, Any])
+        return msgspec.json.encode(found).decode()
+
+    async def is_taken(name: str) -> bool:
+        try:
+            await instances.get_instance(backend.incus, name)
+        except IncusNotFound:
+            return False
+        return True
+
+    return Features(
+        create=lambda request, progress: create_container(backend, request, progress),
+        start=lambda name, progress: start_container(backend, name, progress),
+        stop=lambda name, force, progress: stop_container(
+            backend, name, force=force, progress=progress
+        ),
+        restart=lambda name, force, progress: restart_container(
+            backend, name, force=force, progress=progress
+        ),
+        delete=lambda name, force, progress: delete_container(
+            backend, name, force=force, progress=progress
+        ),
+        set_up_user=lambda name, user, progress: set_up_user(backend, name, user, progress),
+        enter=lambda request, progress: enter_container(backend, request, progress),
+        read_devices=read_devices,
+        list_images=list_images,
+        is_taken=is_taken,
+    )

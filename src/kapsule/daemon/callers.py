@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who calls, and whether they may change things."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dbus_fast import Message, MessageFlag, MessageType
+from dbus_fast.unpack import unpack_variants
+
+from kapsule.daemon.bus import Bus, current_call
+from kapsule.errors import NotAuthorized
+from kapsule.host.users import HostUser, look_up
+
+_BUS = "org.freedesktop.DBus"
+_BUS_PATH = "/org/freedesktop/DBus"
+_ROOT = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who made a call. sender: the connection's unique name."""
+
+    sender: str
+    user: HostUser
+    is_admin: bool
+
+    def require_admin(self) -> None:
+        """Raise NotAuthorized unless the caller may change things."""
+        if not self.is_admin:
+            raise NotAuthorized(
+                f"User '{self.user.name}' may not do this",
+                hint="Only root and members of the admin group may: admin_group in "
+                "/etc/kapsule/kapsule.conf, or else the group that owns Incus's socket.",
+            )
+
+
+class Callers:
+    """Knows of each connection on the bus that calls whose it is.
+
+    admin_gid: returns the group whose members may change things, or None. It runs in a worker
+    thread and raises a KapsuleError when nobody can tell.
+    """
+
+    def __init__(self, bus: Bus, admin_gid: Callable[[], int | None]) -> None:
+        self._bus = bus
+        self._admin_gid = admin_gid
+        self._uids: dict[str, asyncio.Task[int]] = {}
+        self._when_gone: defaultdict[str, set[Callable[[], object]]] = defaultdict(set)
+        bus.add_message_handler(self._watch)
+
+    async def identify(self) -> Caller:
+        """Return who makes the current call.
+
+        Raises NotAuthorized when the bus cannot tell, NotFound when the user has no account.
+        """
+        sender = current_call().sender
+        uid = await self._uid_of(sender)
+        if uid == _ROOT:
+            return Caller(sender, await look_up(uid), is_admin=True)
+        user, admin_gid = await asyncio.gather(look_up(uid), asyncio.to_thread(self._admin_gid))
+        return Caller(sender, user, is_admin=admin_gid in user.groups)
+
+    async def check_sender_is(self, uid: int) -> None:
+        """Raise NotAuthorized unless root or the user with this uid makes the current call."""
+        if await self._uid_of(current_call().sender) not in (_ROOT, uid):
+            raise NotAuthorized("The operation belongs to another user")
+
+    @contextmanager
+    def when_gone(self, sender: str, act: Callable[[], object]) -> Iterator[None]:
+        """Call act if this caller leaves the bus within the block."""
+        self._when_gone[sender].add(act)
+        try:
+            yield
+        finally:
+            self._when_gone[sender].discard(act)
+            if not self._when_gone[sender]:
+                del self._when_gone[sender]
+
+    async def _uid_of(self, sender: str) -> int:
+        if sender not in self._uids:
+            self._uids[sender] = asyncio.create_task(self._ask(sender))
+        # Shielded: others may wait for the same answer.
+        return await asyncio.shield(self._uids[sender])
+
+    async def _ask(self, sender: str) -> int:
+        """Ask the bus whose connection it is, and to be told when it ends.
+
+        Only what the bus tells of the end of may be remembered: unique names are not used again,
+        but what is remembered of them must not grow for ever.
+        """
+        watched, credentials = await asyncio.gather(
+            self._call_bus("AddMatch", _rule(sender)),
+            self._call_bus("GetConnectionCredentials", sender),
+        )
+        uid = (
+            unpack_variants(credentials.body[0]).get("UnixUserID")
+            if _is_good(credentials)
+            else None
+        )
+        if not _is_good(watched) or uid is None:
+            self._forget(sender)
+        if not isinstance(uid, int):
+            raise NotAuthorized("The bus does not tell who you are")
+        return uid
+
+    async def _call_bus(self, member: str, argument: str) -> Message:
+        reply = await self._bus.call(_bus_message(member, argument, MessageFlag.NONE))
+        assert reply is not None
+        return reply
+
+    def _watch(self, message: Message) -> None:
+        """Forget a connection that has left the bus."""
+        # The bus itself sets the sender, so nobody else can say this.
+        if message.member != "NameOwnerChanged" or message.sender != _BUS:
+            return
+        name, _, new_owner = message.body
+        if name in self._uids and not new_owner:
+            self._forget(name)
+            for act in tuple(self._when_gone.get(name, ())):
+                act()
+
+    def _forget(self, sender: str) -> None:
+        self._uids.pop(sender, None)
+        self._bus.send(_bus_message("RemoveMatch", _rule(sender), MessageFlag.NO_REPLY_EXPECTED))
+
+
+def _rule(sender: str) -> str:
+    return f"type='signal',sender='{_BUS}',member='NameOwnerChanged',arg0='{sender}'"
+
+
+def _bus_message(member: str, argument: str, flags: MessageFlag) -> Message:
+    return Message(_BUS, _BUS_PATH, _BUS, member, flags=flags, signature="s", body=[argument])
+
+
+def _is_good(reply: Message) -> bool:
+    return reply.message_type is MessageType.METHOD_RETURN

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our values as the bus interface shows them, and what it sends as our values. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from kapsule.containers.container import Container
+from kapsule.create.request import CreateRequest
+from kapsule.daemon.dbus_errors import wire_text
+from kapsule.enter.request import EnterRequest
+from kapsule.errors import InvalidArgument
+from kapsule.host.users import HostUser
+from kapsule.options.schema import ARRAY, BOOLEAN, Option, OptionValue
+from kapsule.options.table import CREATE_OPTIONS
+from kapsule.options.wire import from_variants
+
+_KEY_PREFIX = "user.kapsule."
+_STANDARD = (0, 1, 2)
+_LARGEST_SIZE = 0xFFFF  # struct winsize: ioctl_tty(2)
+# clean_env: the caller has left out of its environment what shall not pass.
+_ENTER_OPTIONS: Mapping[str, type] = {
+    "terminal": list,
+    "rows": int,
+    "columns": int,
+    "root": bool,
+    "clean_env": bool,
+}
+
+
+def to_struct(container: Container) -> list[str]:
+    """Return a container as the interface's (sssss)."""
+    fields = (container.name, container.status, container.image, container.created, container.mode)
+    return [wire_text(field) for field in fields]
+
+
+def to_json(container: Container, devices: Mapping[str, Mapping[str, str]], *, whole: bool) -> str:
+    """Return all about a container as JSON; whole: with what only its owner may know."""
+    described = {
+        "name": container.name,
+        "status": container.status,
+        "mode": container.mode,
+        "image": container.image,
+        "created": container.created,
+        "owner": container.owner,
+        "options": _options(container) if whole else {},
+        "devices": {name: dict(device) for name, device in devices.items()} if whole else {},
+    }
+    return json.dumps(described)
+
+
+def to_enter_request(
+    name: str,
+    command: Sequence[str],
+    cwd: str,
+    environment: Mapping[str, str],
+    descriptors: Sequence[int | None],
+    options: Mapping[str, object],
+    caller: HostUser,
+    create: CreateRequest | None,
+) -> EnterRequest:
+    """Return the arguments of Enter as a request.
+
+    descriptors: None where the message brought fewer than it says. options: as received.
+    Raises InvalidArgument for what does not fit together.
+    """
+    values = _enter_options(options)
+    terminal = values.get("terminal", [])
+    stdio = tuple(each for each in descriptors if each is not None)
+    if not isinstance(terminal, list) or sorted({*terminal} & {*_STANDARD}) != terminal:
+        raise InvalidArgument(f"terminal must be some of 0, 1 and 2, ascending, not {terminal!r}")
+    if len(stdio) != len(descriptors) or len(stdio) + len(terminal) != len(_STANDARD):
+        raise InvalidArgument("There must be a descriptor for each of 0, 1, 2 that is no terminal")
+    _check_cwd(cwd)
+    _check_environment(environment)
+    return EnterRequest(
+        name=name,
+        command=tuple(command),
+        cwd=cwd,
+        environment=environment,
+        stdio=stdio,
+        caller=caller,
+        terminal=tuple(terminal),
+        rows=_size("rows", values.get("rows", 24)),
+        columns=_size("columns", values.get("columns", 80)),
+        root=values.get("root") is True,
+        create=create,
+    )
+
+
+def _enter_options(options: Mapping[str, object]) -> dict[str, object]:
+    values = from_variants(options)
+    for key, value in values.items():
+        # Not isinstance: a bool is an int for Python, but not for D-Bus.
+        if type(value) is not _ENTER_OPTIONS.get(key):
+            raise InvalidArgument(f"Enter has no option {key!r} with the value {value!r:.60}")
+    return values
+
+
+def _size(key: str, value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value <= _LARGEST_SIZE:
+        raise InvalidArgument(f"{key} cannot be {value!r}")
+    return value
+
+
+def _check_cwd(cwd: str) -> None:
+    if cwd and not cwd.startswith("/"):
+        raise InvalidArgument(f"The working directory must be absolute, not {cwd!r:.60}")
+
+
+def _check_environment(environment: Mapping[str, str]) -> None:
+    for key in environment:
+        if not key or "=" in key:
+            raise InvalidArgument(f"{key!r:.60} cannot be the name of a variable")
+
+
+def _options(container: Container) -> dict[str, OptionValue]:
+    return {each.key: _option(each, container.config) for each in CREATE_OPTIONS.options}
+
+
+def _option(option: Option, config: Mapping[str, str]) -> OptionValue:
+    raw = config.get(_KEY_PREFIX + option.key.replace("_", "-"))
+    if option.type == BOOLEAN:
+        return option.default if raw is None else raw == "true"
+    if option.type == ARRAY:
+        return _array(raw)
+    return option.default if raw is None else raw
+
+
+def _array(raw: str | None) -> tuple[str, ...]:
+    """Return a list as the configuration has it: JSON. Others may have written it."""
+    try:
+        values = json.loads(raw or "[]")
+    except ValueError:
+        return ()
+    return tuple(value for value in values if isinstance(value, str))
