@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from kapsule.errors import IncusError, IncusUnavailable
+from kapsule.errors import IncusError, IncusUnavailable, InvalidArgument
 from kapsule.incus.errors import from_code
 
 T = TypeVar("T")
@@ -71,13 +71,14 @@ class IncusClient:
 
         path: made by urls.path(). body: what msgspec can encode as JSON. etag: the version of
         the object that the request is based on.
-        Raises IncusUnavailable when the connection fails, one of incus.errors when Incus
-        refuses, and IncusError when the reply cannot be understood.
+        Raises InvalidArgument for text that is not UTF-8, IncusUnavailable when the connection
+        fails, one of incus.errors when Incus refuses, and IncusError when the reply cannot be
+        understood.
         """
         headers = {"Content-Type": "application/json"}
         if etag is not None:
             headers["If-Match"] = etag
-        data = None if body is None else msgspec.json.encode(body)
+        data = None if body is None else _encode(body)
         socket_path = self._current_socket_path()
         with _translated(socket_path):
             async with self._session(socket_path).request(
@@ -149,6 +150,13 @@ def find_socket(environment: Mapping[str, str]) -> str:
         return os.path.join(environment["INCUS_DIR"], _SOCKET)
     run, var = (os.path.join(directory, _SOCKET) for directory in _DIRECTORIES)
     return run if os.path.exists(run) else var
+
+
+def _encode(body: object) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{error.object!r} is not valid text") from error
 
 
 def _url(path: str, query: Mapping[str, str] | None) -> URL:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kapsule.errors import IncusError, IncusUnavailable
+from kapsule.errors import IncusError, IncusUnavailable, InvalidArgument
 from kapsule.incus.client import IncusClient, find_socket
 from kapsule.incus.errors import (
     IncusConflict,
@@ -105,6 +105,13 @@ async def test_an_error_page_is_an_error_of_incus(client: IncusClient, incus: Fa
     incus.on("GET", DEV, raw(b"Internal Server Error", status=500))
     with pytest.raises(IncusError):
         await client.get(DEV, Instance)
+
+
+async def test_text_that_json_cannot_carry(client: IncusClient, incus: FakeIncus) -> None:
+    """A path of a host that is not UTF-8 is the caller's error, and nothing is sent."""
+    with pytest.raises(InvalidArgument):
+        await client.request("PUT", DEV, body={"source": "/home/\udcff"})
+    assert incus.seen == []
 
 
 async def test_a_broken_connection_is_incus_unavailable(
