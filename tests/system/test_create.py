@@ -13,6 +13,7 @@ import pytest
 
 from kapsule import names
 from kapsule.containers.backend import Backend
+from kapsule.containers.delete import delete_container
 from kapsule.containers.guest import Guests
 from kapsule.containers.start import start_container
 from kapsule.create import CreateRequest, storage
@@ -22,18 +23,20 @@ from kapsule.errors import (
     AlreadyExists,
     GuestError,
     IncusError,
+    IncusUnavailable,
     InvalidArgument,
     KapsuleError,
     NotFound,
 )
 from kapsule.incus import instances
 from kapsule.incus.client import IncusClient
+from kapsule.incus.errors import IncusNotFound
 from kapsule.incus.types import Instance
 from kapsule.options.schema import OptionValue
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.session.guest_actions import Action
 from kapsule.testing.recording_progress import RecordingProgress
-from tests.system.support.backend import account, make, wait_for_boot
+from tests.system.support.backend import CancellingProgress, account, make, wait_for_boot
 from tests.system.support.users import User, incus
 
 
@@ -371,6 +374,44 @@ def tiny_pool(tmp_path: Path) -> Iterator[str]:
     subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+def _systemctl(verb: str) -> None:
+    units = ["incus.socket", "incus.service"]
+    subprocess.run(["systemctl", verb, *(units if verb == "stop" else units[::-1])], check=True)
+
+
+async def test_incus_goes_away(backend: Backend, fresh_name: str) -> None:
+    """When Incus goes in the middle, creation fails; what is left goes when Incus is back."""
+
+    async def stop(_: CreateContext) -> None:
+        _systemctl("stop")
+
+    try:
+        with pytest.raises(IncusUnavailable):
+            await _run(_with_extra(1301, stop), backend, fresh_name)
+    finally:
+        _systemctl("start")
+    while fresh_name in _instances():  # noqa: ASYNC110  # nobody tells
+        await asyncio.sleep(0.1)
+    with pytest.raises(NotFound):
+        backend.registry.get(fresh_name)
+
+
+async def test_incus_is_down(backend: Backend, fresh_name: str) -> None:
+    """While Incus is down, every verb says so, with a hint."""
+    _systemctl("stop")
+    try:
+        for attempt in (
+            make(backend, fresh_name),
+            start_container(backend, fresh_name, RecordingProgress()),
+            delete_container(backend, fresh_name, force=True, progress=RecordingProgress()),
+        ):
+            with pytest.raises(IncusUnavailable) as raised:
+                await attempt
+            assert raised.value.hint
+    finally:
+        _systemctl("start")
+
+
 async def test_made_directories_are_unmade(backend: Backend, fresh_name: str, alice: User) -> None:
     """Directories that were made for a mount go when the creation fails."""
 
@@ -411,15 +452,32 @@ async def test_cancelled_at_a_step(
     assert alice.run("ls", "-d", "one").code != 0
 
 
-@pytest.mark.parametrize("seconds", [0.02, 0.1, 0.25, 0.5])
-async def test_cancelled_in_the_middle(backend: Backend, fresh_name: str, seconds: float) -> None:
-    """Cancelled while Incus works on it, creation leaves nothing behind."""
+async def test_cancelled_with_the_request(backend: Backend, fresh_name: str) -> None:
+    """Cancelled just when Incus gets its request, creation leaves nothing behind."""
+    with pytest.raises(asyncio.CancelledError):
+        await make(backend, fresh_name, progress=CancellingProgress(f"Creating {fresh_name}"))
+    assert fresh_name not in _instances()
+    assert backend.registry.find(fresh_name) is None
+
+
+@pytest.mark.parametrize("status", ["Stopped", "Running"])
+async def test_cancelled_in_the_middle(backend: Backend, fresh_name: str, status: str) -> None:
+    """Cancelled while Incus makes or starts the instance, creation leaves nothing behind."""
     run = asyncio.create_task(make(backend, fresh_name))
-    await asyncio.sleep(seconds)
+    while await _status(backend, fresh_name) != status:  # noqa: ASYNC110  # nobody tells
+        await asyncio.sleep(0)
     run.cancel()
     await asyncio.wait({run})
     assert run.cancelled()
     assert fresh_name not in _instances()
+    assert backend.registry.find(fresh_name) is None
+
+
+async def _status(backend: Backend, name: str) -> str:
+    try:
+        return (await _instance(backend, name)).status
+    except IncusNotFound:
+        return ""
 
 
 def _with_extra(order: int, extra: object) -> Pipeline[CreateContext]:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Steps of creation: what the instance will be, then the one request that makes it."""
 
-import contextlib
-
 from kapsule.containers.remove import remove_instance
 from kapsule.create import host_network, storage
 from kapsule.create.bars import show_in
@@ -16,10 +14,10 @@ from kapsule.create.instance_config import build_config, build_devices, keys_to_
 from kapsule.create.mounts import Mount, check_source, home_of, plan_custom_mounts
 from kapsule.create.pipeline import CREATE
 from kapsule.create.request import CreateContext
-from kapsule.errors import AlreadyExists, IncusError, IncusUnavailable, InvalidArgument
+from kapsule.errors import AlreadyExists, IncusError, InvalidArgument
 from kapsule.host.facts import gather_facts
 from kapsule.incus import instances, server
-from kapsule.incus.errors import IncusNotFound
+from kapsule.incus.errors import IncusConflict
 from kapsule.incus.types import ImageSource, InstanceRequest
 from kapsule.pipeline.progress import MessageKind
 
@@ -136,19 +134,7 @@ async def _post(context: CreateContext) -> None:
     try:
         with context.progress.bar(f"Creating {body.name}", total=100) as bar:
             await instances.create_instance(context.backend.incus, body, on_progress=show_in(bar))
-    except IncusUnavailable:
-        raise
-    except IncusError as error:
-        await _check_still_free(context, error)
-        raise
-
-
-async def _check_still_free(context: CreateContext, error: IncusError) -> None:
-    """Raise AlreadyExists when error came because somebody took the name since it was checked."""
-    incus, name = context.backend.incus, context.request.name
-    with contextlib.suppress(IncusNotFound):
-        await instances.get_instance(incus, name)
-        if not await _is_half_made(context):
-            raise AlreadyExists(
-                f"Container '{name}' already exists", hint="Choose another name"
-            ) from error
+    except IncusConflict as error:
+        raise AlreadyExists(
+            f"Container '{body.name}' already exists", hint="Choose another name"
+        ) from error

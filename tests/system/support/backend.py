@@ -4,7 +4,7 @@
 import asyncio
 import contextlib
 import pwd
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from kapsule.containers.backend import Backend
 from kapsule.containers.guest import Guests
@@ -13,7 +13,7 @@ from kapsule.create import CreateRequest, create_container
 from kapsule.host.users import HostUser, look_up
 from kapsule.incus.client import IncusClient
 from kapsule.options.schema import OptionValue
-from kapsule.pipeline.progress import Progress
+from kapsule.pipeline.progress import Bar, Progress
 from kapsule.testing.recording_progress import RecordingProgress
 from tests.system.support.users import incus
 
@@ -31,6 +31,23 @@ async def own_backend() -> AsyncIterator[Backend]:
         following.cancel()
         await asyncio.wait({following})
         await client.close()
+
+
+class CancellingProgress(RecordingProgress):
+    """Cancels the run as soon as a bar with this description is opened."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__()
+        self._description = description
+
+    @contextlib.contextmanager
+    def bar(self, description: str, *, total: int = -1, indent: int = 1) -> Iterator[Bar]:
+        """Open a bar, and cancel the task that opens it if it is the one."""
+        task = asyncio.current_task()
+        if task and description == self._description:
+            task.cancel()
+        with super().bar(description, total=total, indent=indent) as bar:
+            yield bar
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:

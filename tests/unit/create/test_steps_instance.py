@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import pytest
+
+from kapsule.create import host_network
+from kapsule.create.instance_config import NO_NETWORK_OF_ITS_OWN, build_config
+from kapsule.create.pipeline import CREATE
+from kapsule.create.request import CreateContext
+from kapsule.create.steps_instance import create_and_start
+from kapsule.errors import AlreadyExists, IncusError
+from kapsule.host import network_namespace
+from kapsule.testing.fake_incus import (
+    FAILURE,
+    SUCCESS,
+    WAIT_PATH,
+    FakeIncus,
+    background,
+    error,
+    operation,
+    sync,
+)
+
+INSTANCES = "/1.0/instances"
+DEV = "/1.0/instances/dev"
+REFUSAL = operation(FAILURE, "Only interface-specific ipv4/ipv6 lxc.net. keys are allowed")
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch, context: CreateContext) -> None:
+    monkeypatch.setattr(host_network, "_refusing", set())
+    context.server_version = "6.0.4"
+    context.config = build_config(NO_NETWORK_OF_ITS_OWN) | {"user.kapsule.owner": "1000"}
+
+
+def _script(incus: FakeIncus) -> None:
+    incus.on("POST", INSTANCES, background())
+
+
+async def test_one_request(context: CreateContext, incus: FakeIncus) -> None:
+    """One request makes and starts the instance."""
+    _script(incus)
+    incus.on("GET", WAIT_PATH, operation(SUCCESS))
+    await create_and_start(context)
+    (post,) = (seen for seen in incus.seen if seen.method == "POST")
+    assert post.body["start"] is True
+    assert post.body["profiles"] == []
+    assert post.body["config"] == context.config
+    assert context.is_created
+
+
+async def test_incus_that_refuses_the_network(
+    context: CreateContext, incus: FakeIncus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An Incus that refuses the shorter way gets the other one, and is not asked in vain again."""
+
+    async def file() -> str:
+        return "/proc/1/ns/net"
+
+    monkeypatch.setattr(network_namespace, "choose_file", file)
+    _script(incus)
+    incus.on("GET", WAIT_PATH, REFUSAL, operation(SUCCESS))
+    await create_and_start(context)
+    first, second = (seen.body["config"] for seen in incus.seen if seen.method == "POST")
+    assert first["raw.lxc"].startswith("lxc.net.0.type=none\n")
+    assert second["raw.lxc"].startswith("lxc.namespace.share.net=/proc/1/ns/net\n")
+    assert second["user.kapsule.owner"] == "1000"
+    assert "share.net" in await host_network.network_line("6.0.4")
+    assert "share.net" not in await host_network.network_line("7.0.2")
+
+
+async def test_other_refusals(context: CreateContext, incus: FakeIncus) -> None:
+    """Any other refusal is final."""
+    _script(incus)
+    incus.on("GET", WAIT_PATH, operation(FAILURE, "No space left on device"))
+    with pytest.raises(IncusError, match="No space left on device"):
+        await create_and_start(context)
+    assert incus.count("POST", INSTANCES) == 1
+    assert not context.is_created
+
+
+async def test_name_that_was_taken_meanwhile(context: CreateContext, incus: FakeIncus) -> None:
+    """A failure whose reason is that somebody took the name says so."""
+    incus.on("POST", INSTANCES, error(400, 'Instance "dev" already exists'))
+    with pytest.raises(AlreadyExists, match="already exists"):
+        await create_and_start(context)
+
+
+async def _undo(context: CreateContext) -> None:
+    (step,) = (step for step in CREATE.steps if step.name == "create_and_start")
+    assert step.undo
+    await step.undo(context)
+
+
+@pytest.mark.parametrize(
+    ("config", "removed"),
+    [
+        ({}, False),
+        ({"user.kapsule.owner": "1001", "user.kapsule.setup-state": "creating"}, False),
+        ({"user.kapsule.owner": "1000", "user.kapsule.setup-state": "done"}, False),
+        ({"user.kapsule.owner": "1000", "user.kapsule.setup-state": "creating"}, True),
+    ],
+)
+async def test_undo_of_what_failed(
+    context: CreateContext, incus: FakeIncus, config: dict[str, str], removed: bool
+) -> None:
+    """After a failed request only what it can have left is removed, never another's instance."""
+    incus.on("GET", DEV, sync({"name": "dev", "config": config}))
+    incus.on("PUT", DEV + "/state", background())
+    incus.on("DELETE", DEV, background())
+    incus.on("GET", WAIT_PATH, operation(SUCCESS))
+    await _undo(context)
+    assert incus.count("DELETE", DEV) == int(removed)
+
+
+async def test_undo_when_nothing_was_made(context: CreateContext, incus: FakeIncus) -> None:
+    """Where there is no instance, there is nothing to remove."""
+    await _undo(context)
+    assert incus.count("DELETE", DEV) == 0
