@@ -93,18 +93,16 @@ async def serve(address: str | None, parts: Parts, stop: asyncio.Event) -> None:
     bus = Bus(address, takes_descriptors=takes_descriptors)
     bus.add_message_handler(modernize)
     operations = _export(bus, parts)
-    await connection.open_bus(bus)
-    await connection.own_name(bus, names.BUS_NAME)
-    notify(READY)
-    log.info("Serving %s as %s", names.BUS_NAME, bus.unique_name)
-    background = asyncio.create_task(parts.background())
-    try:
-        await connection.until_the_end(bus, background, stop)
-    finally:
-        notify(STOPPING)
-        await operations.close()
-        background.cancel()
-        await connection.close_bus(bus, names.BUS_NAME)
+    async with connection.on_bus(bus, names.BUS_NAME):
+        notify(READY)
+        log.info("Serving %s as %s", names.BUS_NAME, bus.unique_name)
+        background = asyncio.create_task(parts.background())
+        try:
+            await connection.until_the_end(bus, background, stop)
+        finally:
+            notify(STOPPING)
+            await operations.close()
+            background.cancel()
 
 
 def _export(bus: Bus, parts: Parts) -> Operations:

@@ -2,6 +2,8 @@
 """Coming to the bus, and leaving it."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from dbus_fast import DBusError, NameFlag, RequestNameReply
 from dbus_fast.errors import DBusFastError
@@ -12,8 +14,30 @@ from kapsule.errors import AlreadyExists, KapsuleError, NotAuthorized
 _OURS = (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER)
 
 
-async def open_bus(bus: Bus) -> None:
-    """Connect. Raises KapsuleError when there is no bus."""
+@asynccontextmanager
+async def on_bus(bus: Bus, name: str) -> AsyncIterator[None]:
+    """Be connected and own a name within the block; at its end, send all that waits to be sent.
+
+    Raises KapsuleError when there is no bus, AlreadyExists when somebody else owns the name, and
+    NotAuthorized when the bus's policy is against it.
+    """
+    await _connect(bus)
+    try:
+        await _own(bus, name)
+        yield
+    finally:
+        with suppress(Exception):  # what ended the connection was told by until_the_end()
+            await _leave(bus, name)
+
+
+async def _leave(bus: Bus, name: str) -> None:
+    if bus.connected:
+        await bus.release_name(name)  # its reply comes when everything before it was sent
+    bus.disconnect()
+    await bus.wait_for_end()
+
+
+async def _connect(bus: Bus) -> None:
     try:
         await bus.connect()
     except (OSError, EOFError, DBusFastError) as error:
@@ -22,8 +46,7 @@ async def open_bus(bus: Bus) -> None:
         ) from error
 
 
-async def own_name(bus: Bus, name: str) -> None:
-    """Become the owner of a name. Raises AlreadyExists, and NotAuthorized by the bus's policy."""
+async def _own(bus: Bus, name: str) -> None:
     try:
         reply = await bus.request_name(name, NameFlag.DO_NOT_QUEUE)
     except DBusError as error:
@@ -49,11 +72,3 @@ async def until_the_end(bus: Bus, background: "asyncio.Task[None]", stop: asynci
     if lost.done():
         raise KapsuleError(f"The bus is lost: {lost.exception() or 'it closed the connection'}")
     lost.cancel()
-
-
-async def close_bus(bus: Bus, name: str) -> None:
-    """Give up the name and disconnect, when everything that was sent is on its way."""
-    if bus.connected:
-        await bus.release_name(name)
-        bus.disconnect()
-        await bus.wait_for_end()

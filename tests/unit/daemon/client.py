@@ -2,6 +2,7 @@
 """A client of the daemon as D-Bus libraries are: nothing in it knows the daemon."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,11 @@ class Client:
         """Leave the bus."""
         self._bus.disconnect()
         await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+    async def wait_for_loss(self) -> None:
+        """Wait until the bus has gone."""
+        with contextlib.suppress(EOFError, OSError):
+            await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
 
     @property
     def unique_name(self) -> str:

@@ -223,33 +223,31 @@ async def test_what_is_known_of_a_caller_goes_when_it_leaves(bus_address: str) -
     bus = Bus(bus_address, takes_descriptors=lambda _: False)
     callers = Callers(bus, lambda: None)
     client, liar = Client(bus_address), Client(bus_address)
-    await connection.open_bus(bus)
-    await connection.own_name(bus, names.BUS_NAME)
     await client.connect()
     await liar.connect()
-    _current.set(Call(client.unique_name, True, ()))
-    assert (await callers.identify()).user.uid == os.geteuid()
-    left = client.unique_name
 
     async def hear_everything_until_now() -> None:
         await liar.call("Ping", interface="org.freedesktop.DBus.Peer")
 
-    lie = Message.new_signal(
-        "/org/freedesktop/DBus",
-        "org.freedesktop.DBus",
-        "NameOwnerChanged",
-        "sss",
-        [left, left, ""],
-    )
-    lie.destination = str(bus.unique_name)
-    await liar.send_message(lie)
-    await hear_everything_until_now()
-    assert left in callers._uids
-    await client.disconnect()
-    await hear_everything_until_now()
-    assert callers._uids == {}
+    async with connection.on_bus(bus, names.BUS_NAME):
+        left = client.unique_name
+        _current.set(Call(left, True, ()))
+        assert (await callers.identify()).user.uid == os.geteuid()
+        lie = Message.new_signal(
+            "/org/freedesktop/DBus",
+            "org.freedesktop.DBus",
+            "NameOwnerChanged",
+            "sss",
+            [left, left, ""],
+        )
+        lie.destination = names.BUS_NAME
+        await liar.send_message(lie)
+        await hear_everything_until_now()
+        assert left in callers._uids
+        await client.disconnect()
+        await hear_everything_until_now()
+        assert callers._uids == {}
     await liar.disconnect()
-    await connection.close_bus(bus, names.BUS_NAME)
 
 
 def test_the_group_of_incus_socket_administrates(tmp_path: Path) -> None:
