@@ -66,13 +66,15 @@ async def leave_out_what_is_gone(context: StartContext) -> None:
 
 
 async def _restore(context: StartContext) -> None:
-    incus, name = context.backend.incus, context.name
-    if (await instances.get_state(incus, name)).status == RUNNING:
-        if context.status == FROZEN:
-            await instances.set_state(incus, name, "freeze")
-        else:
-            await instances.set_state(incus, name, "stop", force=True)
-    await context.backend.registry.refresh(name)
+    incus, registry, name = context.backend.incus, context.backend.registry, context.name
+    container = await registry.refresh(name)
+    if container is None or container.status != RUNNING:
+        return
+    if context.status == FROZEN:
+        await instances.set_state(incus, name, "freeze")
+    else:
+        await instances.set_state(incus, name, "stop", force=True)
+    await registry.refresh(name)
 
 
 @START.step(300, undo=_restore)

@@ -71,13 +71,14 @@ async def read_back(context: StopContext) -> None:
 
 async def _shut_down(context: StopContext) -> bool:
     """Return whether the guest shut down in time."""
-    incus, name = context.backend.incus, context.name
+    name = context.name
     try:
-        await instances.set_state(incus, name, "stop", timeout=_DEADLINE)
+        await instances.set_state(context.backend.incus, name, "stop", timeout=_DEADLINE)
     except (IncusNotFound, IncusUnavailable, IncusOperationLost):
         raise
     except IncusError as error:
-        if (await instances.get_state(incus, name)).status == STOPPED:
+        container = await context.backend.registry.refresh(name)
+        if container is None or container.status == STOPPED:
             return True
         context.progress.message(
             f"Container '{name}' did not shut down ({error.message}); it is stopped by force",

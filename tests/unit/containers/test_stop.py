@@ -34,9 +34,8 @@ def _script(incus: FakeIncus, status: str, *outcomes: Answer) -> None:
     """Script a running container that has this status once its stop was tried."""
     config = {"user.kapsule.owner": "1000"}
     running = {"name": "dev", "status": "Running", "config": config}
-    incus.on("GET", DEV, sync(running), sync({**running, "status": "Stopped"}))
+    incus.on("GET", DEV, sync(running), sync({**running, "status": status}))
     incus.on("PUT", STATE, background())
-    incus.on("GET", STATE, sync({"status": status, "pid": 0 if status == "Stopped" else 7}))
     incus.on("GET", WAIT_PATH, *outcomes)
 
 
