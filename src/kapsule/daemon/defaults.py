@@ -32,15 +32,11 @@ class Defaults:
         """Return the image of containers that are made without one."""
         return (await self.load(user)).default_image
 
-    async def container(self, user: HostUser) -> str:
-        """Return the name of the user's default container, whether it exists or not.
-
-        Raises InvalidArgument when no container can have the configured name.
-        """
-        return await self._name(user, await self.load(user))
-
     async def config(self, user: HostUser) -> dict[str, str]:
-        """Return both, as the bus interface names them."""
+        """Return both, as the bus interface names them.
+
+        The container may not exist yet. Raises InvalidArgument when none can have the name.
+        """
         config = await self.load(user)
         return {
             "default_container": await self._name(user, config),
