@@ -29,6 +29,14 @@ _NAMES = _ALWAYS | {
     "XDG_MENU_PREFIX",
     "XDG_SESSION_DESKTOP",
     "XDG_SESSION_TYPE",
+    # where servers and agents are: the daemon puts their sockets in place and rewrites these
+    "DBUS_SESSION_BUS_ADDRESS",
+    "GNUPGHOME",
+    "PIPEWIRE_REMOTE",
+    "PIPEWIRE_RUNTIME_DIR",
+    "PULSE_SERVER",
+    "SSH_AUTH_SOCK",
+    "XDG_RUNTIME_DIR",
     # what one edits and reads with
     "EDITOR",
     "LESS",

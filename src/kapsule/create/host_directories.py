@@ -6,9 +6,11 @@ import errno
 import os
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
+from functools import partial
 
 from kapsule.create.mounts import clean, steps_down
 from kapsule.errors import InvalidArgument
+from kapsule.host.patience import run_in_own_thread
 from kapsule.host.users import HostUser
 from kapsule.linux.as_user import open_as
 
@@ -67,7 +69,7 @@ async def remove_directories(user: HostUser, directories: Sequence[str]) -> None
 
 
 async def _real_path(user: HostUser, path: str) -> str:
-    return await asyncio.wait_for(asyncio.to_thread(_open_and_name, user, path), _PATIENCE)
+    return await run_in_own_thread(partial(_open_and_name, user, path), _PATIENCE)
 
 
 def _open_and_name(user: HostUser, path: str) -> str:
@@ -95,6 +97,9 @@ async def _run_as(user: HostUser, *words: str) -> str:
     )
     try:
         _, said = await asyncio.wait_for(process.communicate(), _PATIENCE)
+    except TimeoutError:
+        process.kill()
+        return os.strerror(errno.ETIMEDOUT)
     except BaseException:
         process.kill()
         raise

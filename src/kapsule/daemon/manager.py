@@ -224,7 +224,10 @@ class Manager(NamedInterface):
     ) -> PreparedEnter:
         """Return (ok, error, argv): the command with which the caller enters the container."""
         try:
-            name, _ = await self._enterable(await self._admin(), container_name)
+            caller = await self._admin()
+            name, create = await self._target(caller, container_name)
+            if create is None:
+                check_may_use(caller.user.uid, self._containers.get(name))
         except KapsuleError as error:
             return [False, wire_text(error.to_text()), []]
         where = ["--cwd", working_directory] if working_directory else []
@@ -248,7 +251,7 @@ class Manager(NamedInterface):
             if not call.wants_reply:
                 raise InvalidArgument("Enter makes no sense without a reply")
             caller = await self._admin()
-            name, create = await self._enterable(caller, container)
+            name, create = await self._target(caller, container)
             # Without any descriptor in the message, dbus-fast passes on the numbers in its body.
             received = [each if each in call.descriptors else None for each in stdio]
             request = wire.to_enter_request(
@@ -309,13 +312,10 @@ class Manager(NamedInterface):
 
         return self._operations.start(kind, name, f"{what} {name}", caller, change)
 
-    async def _enterable(self, caller: Caller, name: str) -> tuple[str, CreateRequest | None]:
+    async def _target(self, caller: Caller, name: str) -> tuple[str, CreateRequest | None]:
         """Return the container that the caller means, and how to make it if it is to be made."""
         await wait_until_loaded(self._containers)
-        target, create = await self._defaults.target(name, caller.user)
-        if create is None:
-            check_may_use(caller.user.uid, self._containers.get(target))
-        return target, create
+        return await self._defaults.target(name, caller.user)
 
     async def _get(self, name: str) -> Container:
         await wait_until_loaded(self._containers)

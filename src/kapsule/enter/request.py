@@ -10,6 +10,7 @@ from kapsule.containers.guest import Login
 from kapsule.create.request import CreateRequest
 from kapsule.host.users import HostUser
 from kapsule.pipeline.progress import Progress
+from kapsule.session.shares import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,19 @@ class EnterReply:
 
 @dataclass(slots=True)
 class EnterContext:
-    """One run of the enter pipeline. The steps put their results here."""
+    """One run of the enter pipeline. The steps put their results here.
+
+    login: the user's login session. shares: what of the host's desktop is put in place. passed: the
+    environment without what those replace.
+    """
 
     backend: Backend
     request: EnterRequest
     progress: Progress
     container: Container | None = None
     login: Login | None = None
+    shares: tuple[Share, ...] = ()
+    passed: Mapping[str, str] = field(default_factory=dict)
     reply: EnterReply | None = None
     notes: list[str] = field(default_factory=list)
 

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The way into a container. When it is warm, no step but the last one waits for anything."""
 
+import logging
 import os
 
+from kapsule import names
 from kapsule.containers.access import check_may_use
 from kapsule.containers.container import RUNNING
 from kapsule.containers.guest import Reply
 from kapsule.containers.start import start_container
 from kapsule.create import create_container
+from kapsule.enter import desktop
 from kapsule.enter.request import EnterContext, EnterReply
 from kapsule.errors import Busy, NoAccount
 from kapsule.pipeline.pipeline import Pipeline
-from kapsule.session import protocol
+from kapsule.session import protocol, shares
 from kapsule.user_setup import set_up_user
+
+log = logging.getLogger(__name__)
 
 ENTER = Pipeline[EnterContext]("enter", "Enter a container")
 
@@ -30,8 +35,13 @@ async def create_missing(context: EnterContext) -> None:
 
 @ENTER.step(200)
 async def look_up(context: EnterContext) -> None:
-    """Find the container and check that it is the caller's."""
-    context.container = context.backend.registry.get(context.request.name)
+    """Find the container and check that it is the caller's; wait while it is being created."""
+    name, registry = context.request.name, context.backend.registry
+    found = registry.find(name)
+    if found and not found.is_ready:
+        async with registry.lock(name):
+            log.info("waited until %s was created", name)
+    context.container = registry.get(name)
     check_may_use(context.request.caller, context.container)
 
 
@@ -64,6 +74,21 @@ async def open_login(context: EnterContext) -> None:
     except NoAccount:  # it was removed inside the container
         await _set_up(context)
         await _open_login(context)
+
+
+@ENTER.step(600)
+async def plan_desktop(context: EnterContext) -> None:
+    """Decide which of the caller's sockets the session shares."""
+    request = context.request
+    if _as_root(context):
+        context.passed = desktop.passed(request.environment)
+        return
+    place = desktop.Place(
+        request.environment, request.caller.home, f"/run/user/{request.caller.uid}"
+    )
+    has_own_bus = context.entered.config.get(names.KEY_SESSION_MODE) == "true"
+    context.shares = desktop.plan(place, with_bus=not has_own_bus)
+    context.passed = desktop.passed(request.environment) | {"XDG_RUNTIME_DIR": place.runtime}
 
 
 @ENTER.step(700)
@@ -112,7 +137,11 @@ async def _start(context: EnterContext) -> Reply:
         "container": request.name,
         "command": request.command,
         "cwd": request.cwd,
-        "passed": dict(request.environment),
+        "passed": dict(context.passed),
+        "shares": shares.to_wire(context.shares),
+        "runtime": f"/run/user/{request.caller.uid}",
+        "gid": request.caller.gid,
+        "host_groups": request.caller.groups,
         "terminal": request.terminal,
         "rows": request.rows,
         "columns": request.columns,

@@ -16,10 +16,13 @@ _MNT_ID = slice(0x90, 0x98)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def mount_id(path: str) -> int:
-    """Return the number of the mount that path lies on; a link at its end is not followed."""
+def mount_id(path: str, *, directory: int = _AT_FDCWD) -> int:
+    """Return the number of the mount that path lies on; a link at its end is not followed.
+
+    directory: a descriptor of where a relative path begins; by default the working directory.
+    """
     buffer = ctypes.create_string_buffer(_SIZE)
-    if _libc.statx(_AT_FDCWD, os.fsencode(path), _AT_SYMLINK_NOFOLLOW, _STATX_MNT_ID, buffer) < 0:
+    if _libc.statx(directory, os.fsencode(path), _AT_SYMLINK_NOFOLLOW, _STATX_MNT_ID, buffer) < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
     return int.from_bytes(buffer.raw[_MNT_ID], sys.byteorder)

@@ -8,8 +8,10 @@ from typing import NoReturn
 
 from kapsule.errors import GuestError, InvalidArgument, NoAccount
 from kapsule.linux import pty
-from kapsule.session import accounts, border, environment, monitor, program, protocol
+from kapsule.session import accounts, border, desktop, environment, monitor, program, protocol
 from kapsule.session.inside import fork_inside
+from kapsule.session.shares import from_wire
+from kapsule.session.sources import Caller
 
 _STANDARD = (0, 1, 2)
 
@@ -19,7 +21,8 @@ def start(channel: socket.socket, message: protocol.Message, descriptors: list[i
 
     message: "init" (pid), "login" (pid of the user's login session, or None), "environment" of
     that login session, "groups" of it, "name" and "uid" of the user, "container", "command",
-    "cwd", "passed" (environment), "terminal" (which of 0, 1, 2 are on it), "rows", "columns".
+    "cwd", "passed" (environment), "terminal" (which of 0, 1, 2 are on it), "rows", "columns",
+    "shares" (session/shares.py), "runtime" (the directory), "gid" and "host_groups" of the caller.
     descriptors: pidfds of init and, where there is one, of the login; then what stands for those
     of 0, 1, 2 that are not on the terminal.
     Answers with "notes" and, where there is a terminal, its master.
@@ -30,13 +33,24 @@ def start(channel: socket.socket, message: protocol.Message, descriptors: list[i
     line = border.survey(message["init"], descriptors[0], message["login"])
     if not all(map(border.is_alive, descriptors[:pidfds])):
         raise ProcessLookupError("the login session is gone")
+    shared = _share(message, descriptors[0])
+    message["passed"] |= shared.variables
     child, inside = fork_inside(line, descriptors[0], partial(_begin, message, stdio))
     protocol.close_all(descriptors)
     answer, given = _answer(inside)
+    answer["notes"] = [*shared.notes, *answer.get("notes", ())]
     protocol.send(channel, answer, tuple(given))
     protocol.close_all(given)
     if "error" not in answer:
         monitor.stay_with(child, channel)
+
+
+def _share(message: protocol.Message, pidfd: int) -> desktop.Shared:
+    shares = from_wire(message["shares"])
+    if not shares:
+        return desktop.Shared({}, [])
+    caller = Caller(message["uid"], message["gid"], tuple(message["host_groups"]))
+    return desktop.share(shares, caller, message["init"], pidfd, message["runtime"])
 
 
 def _check_stdio(stdio: list[int], terminal: list[int]) -> None:

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of the host's sockets a session shares, by the caller's environment. Pure.
+
+Each server has its way to be found; for each there is one function below. What comes from the
+caller's own place in their runtime directory gets the same place in the container, so that
+programs find it without being told. Everything else gets a name that its path determines, so that
+two terminals with different servers don't get into each other's way.
+"""
+
+import base64
+import hashlib
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from kapsule.session.shares import FILE, Share
+
+# What tells where servers are. It passes only where this module says so.
+VARIABLES = frozenset(
+    {
+        *("WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK"),
+        *("PULSE_SERVER", "PIPEWIRE_REMOTE", "PIPEWIRE_RUNTIME_DIR", "XDG_RUNTIME_DIR"),
+    }
+)
+
+_X_DISPLAY = re.compile(r"(?:unix)?:(\d{1,5})(?:\.\d+)?\Z", re.ASCII)
+_BUS_PATH = re.compile(r"unix:(?:[^;]*,)?path=([^,;]+)")
+_UNIX_SERVER = re.compile(r"(?:\{[^}]*\})?(?:unix:)?(/.+)\Z", re.DOTALL)
+_GPG_SOCKETS = ("S.gpg-agent", "S.gpg-agent.ssh", "S.gpg-agent.extra", "S.gpg-agent.browser")
+_BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_Z_BASE32 = b"ybndrfg8ejkmcpqxot1uwisza345h769"
+_CUPS = "/run/cups/cups.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where things are. environment: the caller's. home: theirs. runtime: in the container."""
+
+    environment: Mapping[str, str]
+    home: str
+    runtime: str
+
+    @property
+    def host_runtime(self) -> str:
+        """The caller's runtime directory on the host."""
+        return self.environment.get("XDG_RUNTIME_DIR") or self.runtime
+
+    def own(self, source: str, kind: str) -> str:
+        """Return the place in the container for a source that may lie anywhere."""
+        if posixpath.dirname(source) == self.runtime:
+            return source
+        digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+        return f"{self.runtime}/kapsule-{kind}-{digest}"
+
+
+def plan(place: Place, *, with_bus: bool) -> tuple[Share, ...]:
+    """Return what a session shares of the host's desktop.
+
+    with_bus: whether the host's session bus is among it. The first share of a target counts.
+    """
+    planners = _PLANNERS if with_bus else [each for each in _PLANNERS if each is not _session_bus]
+    shares = (share for planner in planners for share in planner(place))
+    return tuple({share.target: share for share in reversed(list(shares))}.values())
+
+
+def passed(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what of the environment passes as it is: what names no file of the host."""
+    kept = {name: value for name, value in environment.items() if name not in VARIABLES}
+    for name, is_path in (("PULSE_SERVER", _UNIX_SERVER), ("DBUS_SESSION_BUS_ADDRESS", _BUS_PATH)):
+        value = environment.get(name, "")
+        if value and not is_path.match(value) and _is_no_file(value):
+            kept[name] = value
+    return kept
+
+
+def _is_no_file(value: str) -> bool:
+    """Whether a server's address is one of the network, which the container shares."""
+    return value.startswith(("tcp:", "tcp4:", "tcp6:", "unix:abstract="))
+
+
+def _wayland(place: Place) -> Iterator[Share]:
+    name = place.environment.get("WAYLAND_DISPLAY")
+    if not name:
+        return
+    source = posixpath.join(place.host_runtime, name)
+    is_plain = "/" not in name and name not in (".", "..")
+    target = f"{place.runtime}/{name}" if is_plain else place.own(source, "wayland")
+    value = name if is_plain else target
+    yield Share(source, target, variable="WAYLAND_DISPLAY", value=value, named=True)
+    # A compositor inside finds the name taken by this lock, as it would on the host.
+    yield Share(source + ".lock", target + ".lock", FILE)
+
+
+def _x11(place: Place) -> Iterator[Share]:
+    value = place.environment.get("DISPLAY", "")
+    display = _X_DISPLAY.match(value)
+    if not display:
+        return
+    path = f"/tmp/.X11-unix/X{int(display[1])}"
+    yield Share(path, path, variable="DISPLAY", value=value, named=True, system=True)
+    cookies = place.environment.get("XAUTHORITY", "")
+    source = cookies or f"{place.home}/.Xauthority"
+    target = place.own(source, "xauthority")
+    yield Share(source, target, FILE, "XAUTHORITY", target, named=bool(cookies))
+
+
+def _pipewire(place: Place) -> Iterator[Share]:
+    name = place.environment.get("PIPEWIRE_REMOTE", "")
+    directory = place.environment.get("PIPEWIRE_RUNTIME_DIR") or place.host_runtime
+    if name:
+        source = posixpath.join(directory, name)
+        target = place.own(source, "pipewire")
+        yield Share(source, target, variable="PIPEWIRE_REMOTE", value=target, named=True)
+    for default in ("pipewire-0", "pipewire-0-manager"):
+        yield Share(f"{directory}/{default}", f"{place.runtime}/{default}")
+
+
+def _pulseaudio(place: Place) -> Iterator[Share]:
+    usual = f"{place.runtime}/pulse/native"
+    server = _UNIX_SERVER.match(place.environment.get("PULSE_SERVER", ""))
+    if server:
+        source = server[1]
+        target = usual if source == usual else place.own(source, "pulse")
+        yield Share(source, target, variable="PULSE_SERVER", value=f"unix:{target}", named=True)
+    yield Share(f"{place.host_runtime}/pulse/native", usual)
+
+
+def _session_bus(place: Place) -> Iterator[Share]:
+    address = place.environment.get("DBUS_SESSION_BUS_ADDRESS", "")
+    named = _BUS_PATH.match(address)
+    if address and not named:
+        return
+    source = unquote(named[1]) if named else f"{place.host_runtime}/bus"
+    is_usual = source == f"{place.host_runtime}/bus"
+    target = f"{place.runtime}/bus" if is_usual else place.own(source, "bus")
+    value = f"unix:path={target}"
+    yield Share(source, target, variable="DBUS_SESSION_BUS_ADDRESS", value=value, named=bool(named))
+
+
+def _ssh_agent(place: Place) -> Iterator[Share]:
+    source = place.environment.get("SSH_AUTH_SOCK")
+    if source:
+        target = place.own(source, "ssh")
+        yield Share(source, target, variable="SSH_AUTH_SOCK", value=target, named=True)
+
+
+def _gpg_agent(place: Place) -> Iterator[Share]:
+    """gpgconf --list-dirs: below the runtime directory, or beside the keys where there is none."""
+    keys = place.environment.get("GNUPGHOME") or f"{place.home}/.gnupg"
+    below = "gnupg"
+    if keys != f"{place.home}/.gnupg":
+        digest = base64.b32encode(hashlib.sha1(keys.encode()).digest()[:15])
+        below += "/d." + digest.translate(bytes.maketrans(_BASE32, _Z_BASE32)).decode()
+    for name in _GPG_SOCKETS:
+        target = f"{place.runtime}/{below}/{name}"
+        yield Share(f"{place.host_runtime}/{below}/{name}", target)
+
+
+def _printing(place: Place) -> Iterator[Share]:
+    yield Share(_CUPS, _CUPS, system=True)
+
+
+def _tokens(place: Place) -> Iterator[Share]:
+    name = "p11-kit/pkcs11"
+    yield Share(f"{place.host_runtime}/{name}", f"{place.runtime}/{name}")
+
+
+_PLANNERS: list[Callable[[Place], Iterable[Share]]] = [
+    _wayland,
+    _x11,
+    _pipewire,
+    _pulseaudio,
+    _session_bus,
+    _ssh_agent,
+    _gpg_agent,
+    _printing,
+    _tokens,
+]

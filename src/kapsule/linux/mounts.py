@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mounts by descriptor: open_tree(2), move_mount(2), and paths that lead nowhere else.
+
+Raises only OSError and knows no policy.
+"""
+
+import ctypes
+import os
+
+# The numbers are the same on all architectures: include/uapi/asm-generic/unistd.h.
+_SYS_OPEN_TREE = 428
+_SYS_MOVE_MOUNT = 429
+_SYS_OPENAT2 = 437
+_SYS_MOUNT_SETATTR = 442
+
+_AT_EMPTY_PATH = 0x1000
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_F_EMPTY_PATH = 0x04
+_MOVE_MOUNT_T_EMPTY_PATH = 0x40
+_MOUNT_ATTR_RDONLY = 0x01
+_MOUNT_ATTR_NOSUID = 0x02
+_MOUNT_ATTR_NODEV = 0x04
+_MOUNT_ATTR_NOEXEC = 0x08
+_MNT_DETACH = 2
+_UMOUNT_NOFOLLOW = 8
+
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_IN_ROOT = 0x10
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+def _check(result: int, path: str = "") -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path or None)
+    return result
+
+
+def open_at(directory: int, path: str, flags: int, resolve: int) -> int:
+    """Open a path below a directory: openat2(2). resolve: RESOLVE_* flags. Close-on-exec."""
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
+    arguments = (directory, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+    return _check(_libc.syscall(_SYS_OPENAT2, *arguments), path)
+
+
+def clone(descriptor: int, *, read_only: bool) -> int:
+    """Return a mount of its own of the file that descriptor is open on, attached nowhere.
+
+    No program can be run from it, and read_only: nothing be written to it.
+    """
+    flags = _AT_EMPTY_PATH | _OPEN_TREE_CLONE | os.O_CLOEXEC
+    tree = _check(_libc.syscall(_SYS_OPEN_TREE, descriptor, b"", flags))
+    wanted = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | _MOUNT_ATTR_NOEXEC
+    attributes = _MountAttributes(wanted | (_MOUNT_ATTR_RDONLY if read_only else 0))
+    size = ctypes.sizeof(attributes)
+    try:
+        arguments = (tree, b"", _AT_EMPTY_PATH, ctypes.byref(attributes), size)
+        _check(_libc.syscall(_SYS_MOUNT_SETATTR, *arguments))
+    except OSError:
+        os.close(tree)
+        raise
+    return tree
+
+
+def attach(tree: int, target: int) -> None:
+    """Attach a mount that clone() made to the file that target is open on."""
+    flags = _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH
+    _check(_libc.syscall(_SYS_MOVE_MOUNT, tree, b"", target, b"", flags))
+
+
+def detach(name: str) -> None:
+    """Take away the mount at a name in the working directory; who uses it keeps it."""
+    _check(_libc.umount2(os.fsencode(name), _MNT_DETACH | _UMOUNT_NOFOLLOW), name)
