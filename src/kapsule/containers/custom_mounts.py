@@ -4,6 +4,8 @@
 import os.path
 from collections.abc import Mapping
 
+from kapsule.errors import InvalidArgument
+
 CUSTOM_MOUNT = "kapsule-mount-"  # how the names of their devices begin
 
 Device = Mapping[str, str]
@@ -23,11 +25,18 @@ def adapted_to_host(devices: Mapping[str, Device]) -> dict[str, dict[str, str]]:
     """Return those custom mounts that have to change because their directory came or went.
 
     devices: of the instance, by name. Looks at the file system, which may block.
+    Raises InvalidArgument when a link was put in the way: the source was a real path when it was
+    checked that the owner may read it, and Incus would follow the link as root.
     """
     changed = {}
     for name, device in devices.items():
         if name.startswith(CUSTOM_MOUNT):
             source = device["source"]
+            if os.path.realpath(source) != source:
+                raise InvalidArgument(
+                    f"{source} has become a link, so it is not shared any more",
+                    hint=f"Put the directory back, or remove the device {name} with incus",
+                )
             wanted = shared_directory(source, device["path"], is_there=os.path.isdir(source))
             if wanted != device:
                 changed[name] = wanted

@@ -19,7 +19,7 @@ _PATIENCE = 10.0  # seconds for a file system that does not answer
 
 @dataclass(frozen=True, slots=True)
 class StartContext:
-    """The run's input. status: what the container was before."""
+    """The run's input. status, raw_lxc: what the container was before, and its setting."""
 
     backend: Backend
     name: str

@@ -84,7 +84,9 @@ def check_place(path: str) -> None:
 def check_source(path: str, source: str) -> None:
     """Raise InvalidArgument when what path leads to must not be shared. source: its real path."""
     if source in _NEVER_SHARED or _is_below(source, _NEVER_SHARED_BELOW):
-        raise InvalidArgument(f"{path} leads to {source}, which cannot be shared")
+        raise InvalidArgument(
+            f"{path} leads to {source}, which cannot be shared", hint="Share a directory of yours"
+        )
 
 
 def steps_down(path: str, home: str) -> tuple[str, ...]:
@@ -105,7 +107,9 @@ def clean(path: str) -> str:
     Raises InvalidArgument for one that is relative, climbs or cannot be written down for Incus.
     """
     if not path.isprintable() or "\\" in path:
-        raise InvalidArgument(f"{path!r} holds characters that a mount cannot have")
+        raise InvalidArgument(
+            f"{path!r} holds characters that a mount cannot have", hint="Rename the directory"
+        )
     if not path.startswith("/"):
         raise InvalidArgument(f"{path!r} is not an absolute path", hint="Begin it with / or ~/")
     if ".." in path.split("/"):

@@ -98,7 +98,10 @@ async def _fetch(context: CreateContext) -> str:
         raise
     except IncusError as error:
         if "couldn't be found" in error.message:
-            raise NotFound(f"{source.server} has no image '{source.alias}'") from error
+            raise NotFound(
+                f"{source.server} has no image '{source.alias}'",
+                hint=f"See what it has with: incus image list {spec.partition(':')[0]}:",
+            ) from error
         raise IncusError(
             f"Image {spec} cannot be fetched from {source.server}: {error.message}",
             hint="Check the network, or use an image that is here: kapsule image list",
