@@ -28,6 +28,7 @@ VARIABLES = frozenset(
 _X_DISPLAY = re.compile(r"(?:unix)?:(\d{1,5})(?:\.\d+)?\Z", re.ASCII)
 _BUS_PATH = re.compile(r"unix:(?:[^;]*,)?path=([^,;]+)")
 _UNIX_SERVER = re.compile(r"(?:\{[^}]*\})?(?:unix:)?(/.+)\Z", re.DOTALL)
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 _GPG_SOCKETS = ("S.gpg-agent", "S.gpg-agent.ssh", "S.gpg-agent.extra", "S.gpg-agent.browser")
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _Z_BASE32 = b"ybndrfg8ejkmcpqxot1uwisza345h769"
@@ -47,9 +48,15 @@ class Place:
         """The caller's runtime directory on the host."""
         return self.environment.get("XDG_RUNTIME_DIR") or self.runtime
 
+    @property
+    def usual(self) -> "Place":
+        """Where things are when the environment says nothing."""
+        return Place({"XDG_RUNTIME_DIR": self.host_runtime}, self.home, self.runtime)
+
     def own(self, source: str, kind: str) -> str:
         """Return the place in the container for a source that may lie anywhere."""
-        if posixpath.dirname(source) == self.runtime:
+        directory, name = posixpath.split(source)
+        if directory == self.runtime and _is_plain(name):
             return source
         digest = hashlib.sha256(source.encode()).hexdigest()[:12]
         return f"{self.runtime}/kapsule-{kind}-{digest}"
@@ -60,9 +67,11 @@ def plan(place: Place, *, with_bus: bool) -> tuple[Share, ...]:
 
     with_bus: whether the host's session bus is among it. The first share of a target counts.
     """
-    planners = _PLANNERS if with_bus else [each for each in _PLANNERS if each is not _session_bus]
-    shares = (share for planner in planners for share in planner(place))
-    return tuple({share.target: share for share in reversed(list(shares))}.values())
+    planned = [share for planner in _PLANNERS for share in planner(place)]
+    if not with_bus:
+        buses = {share.source for share in (*_session_bus(place), *_session_bus(place.usual))}
+        planned = [share for share in planned if posixpath.normpath(share.source) not in buses]
+    return tuple({share.target: share for share in reversed(planned)}.values())
 
 
 def passed(environment: Mapping[str, str]) -> dict[str, str]:
@@ -75,6 +84,11 @@ def passed(environment: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
+def _is_plain(name: str) -> bool:
+    """Whether a socket may keep its name; one of the bus's name would take the bus's place."""
+    return bool(_PLAIN.match(name)) and name not in (".", "..", "bus")
+
+
 def _is_no_file(value: str) -> bool:
     """Whether a server's address is one of the network, which the container shares."""
     return value.startswith(("tcp:", "tcp4:", "tcp6:", "unix:abstract="))
@@ -85,7 +99,7 @@ def _wayland(place: Place) -> Iterator[Share]:
     if not name:
         return
     source = posixpath.join(place.host_runtime, name)
-    is_plain = "/" not in name and name not in (".", "..")
+    is_plain = _is_plain(name)
     target = f"{place.runtime}/{name}" if is_plain else place.own(source, "wayland")
     value = name if is_plain else target
     yield Share(source, target, variable="WAYLAND_DISPLAY", value=value, named=True)

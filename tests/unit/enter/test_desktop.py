@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kapsule.enter.desktop import VARIABLES, Place, passed, plan
+from kapsule.session.shares import FILE, SOCKET, Share
+
+RUNTIME = "/run/user/1000"
+
+
+def shares(*, with_bus: bool = True, **environment: str) -> dict[str, Share]:
+    """Return the plan by target."""
+    place = Place(environment, "/home/alice", RUNTIME)
+    return {share.target: share for share in plan(place, with_bus=with_bus)}
+
+
+def test_a_bare_environment_shares_what_has_a_fixed_place() -> None:
+    """Sound, agents, the bus, printing and tokens need no variable; displays do."""
+    assert set(shares()) == {
+        *(f"{RUNTIME}/{name}" for name in ("bus", "pipewire-0", "pipewire-0-manager")),
+        *(f"{RUNTIME}/{name}" for name in ("pulse/native", "p11-kit/pkcs11")),
+        f"{RUNTIME}/gnupg/S.gpg-agent",
+        f"{RUNTIME}/gnupg/S.gpg-agent.ssh",
+        f"{RUNTIME}/gnupg/S.gpg-agent.extra",
+        f"{RUNTIME}/gnupg/S.gpg-agent.browser",
+        "/run/cups/cups.sock",
+    }
+    assert not any(share.named for share in shares(DISPLAY="").values())
+
+
+def test_wayland_by_name_keeps_its_name() -> None:
+    """And brings the lock, so that a compositor inside finds the name taken."""
+    plan = shares(WAYLAND_DISPLAY="wayland-1")
+    share = plan[f"{RUNTIME}/wayland-1"]
+    assert share == Share(
+        f"{RUNTIME}/wayland-1", share.target, SOCKET, "WAYLAND_DISPLAY", "wayland-1", named=True
+    )
+    assert plan[f"{RUNTIME}/wayland-1.lock"].kind == FILE
+
+
+@pytest.mark.parametrize(
+    "value", ["/tmp/x/wl", "../../../etc/shadow", "a/b", "..", ".", "bus", "a b"]
+)
+def test_wayland_elsewhere_gets_a_name_of_ours(value: str) -> None:
+    """Whatever the value is, the target is a plain name in the runtime directory."""
+    [share] = [
+        each
+        for each in shares(WAYLAND_DISPLAY=value).values()
+        if each.variable == "WAYLAND_DISPLAY"
+    ]
+    assert share.target.removeprefix(f"{RUNTIME}/kapsule-wayland-").isalnum()
+    assert share.value == share.target
+
+
+@pytest.mark.parametrize("display", [":0", ":0.1", "unix:0", ":00"])
+def test_x11_by_number(display: str) -> None:
+    """The socket has its usual place; the cookies come along as a file."""
+    plan = shares(DISPLAY=display, XAUTHORITY="/tmp/xauth_abc")
+    x11 = plan["/tmp/.X11-unix/X0"]
+    assert (x11.source, x11.system) == ("/tmp/.X11-unix/X0", True)
+    [cookies] = [share for share in plan.values() if share.variable == "XAUTHORITY"]
+    assert (cookies.source, cookies.kind) == ("/tmp/xauth_abc", FILE)
+    assert cookies.target.startswith(RUNTIME)
+
+
+@pytest.mark.parametrize(
+    "display", ["host:0", "0", ":", ":a", ":1/../..", ":0\n", "::1", ":123456"]
+)
+def test_other_displays_share_nothing(display: str) -> None:
+    """A display of the network, or no display at all."""
+    assert not any(target.startswith("/tmp") for target in shares(DISPLAY=display))
+
+
+def test_the_session_bus() -> None:
+    """The usual bus has its usual place; another one a name of ours; none in session mode."""
+    usual = shares(DBUS_SESSION_BUS_ADDRESS="unix:path=/run/user/1000/bus,guid=0")
+    assert usual[f"{RUNTIME}/bus"].source == f"{RUNTIME}/bus"
+    other = shares(DBUS_SESSION_BUS_ADDRESS="unix:path=/tmp/dbus-a%2db")
+    [share] = [each for each in other.values() if each.variable == "DBUS_SESSION_BUS_ADDRESS"]
+    assert share.source == "/tmp/dbus-a-b"
+    assert share.value == f"unix:path={share.target}"
+    assert f"{RUNTIME}/bus" not in other
+    assert f"{RUNTIME}/bus" not in shares(with_bus=False)
+
+
+@pytest.mark.parametrize("variable", ["WAYLAND_DISPLAY", "SSH_AUTH_SOCK", "PULSE_SERVER"])
+def test_no_variable_brings_the_bus_in_session_mode(variable: str) -> None:
+    """The bus stays out, whatever it is called."""
+    for path in ("/run/user/1000/bus", "/run/user/1000/./bus", "/run/user/1000/x/../bus"):
+        plan = shares(with_bus=False, **{variable: path})
+        assert not any(share.source.endswith("/bus") for share in plan.values())
+
+
+@pytest.mark.parametrize("form", ["unix:{}", "{}", "{{abc}}unix:{}"])
+def test_pulse_server_forms(form: str) -> None:
+    """PULSE_SERVER may name a path in three ways."""
+    plan = shares(PULSE_SERVER=form.format("/run/user/1000/pulse/native"))
+    share = plan[f"{RUNTIME}/pulse/native"]
+    assert share.value == f"unix:{RUNTIME}/pulse/native"
+    assert share.named
+
+
+def test_keys_elsewhere_have_their_sockets_elsewhere() -> None:
+    """gpgconf's rule: a digest of GNUPGHOME, in z-base-32. The pair is from a real gpgconf."""
+    targets = shares(GNUPGHOME="/tmp/keys")
+    [target] = [each for each in targets if each.endswith("/S.gpg-agent")]
+    directory = target.split("/")[-2]
+    assert directory.startswith("d.")
+    assert len(directory) == 2 + 24
+
+
+def test_variables_that_name_files_do_not_pass() -> None:
+    """They are set again when their sockets are in place, and not before."""
+    environment = dict.fromkeys(VARIABLES, "/some/where") | {"TERM": "xterm", "DISPLAY": ":0"}
+    assert passed(environment) == {"TERM": "xterm", "DISPLAY": ":0"}
+
+
+def test_servers_of_the_network_pass() -> None:
+    """The container shares the network, so their addresses mean the same inside."""
+    environment = {
+        "PULSE_SERVER": "tcp:host:4713",
+        "DBUS_SESSION_BUS_ADDRESS": "unix:abstract=/tmp/dbus-x",
+    }
+    assert passed(environment) == environment
+
+
+@given(st.dictionaries(st.sampled_from(sorted(VARIABLES | {"DISPLAY", "GNUPGHOME"})), st.text()))
+def test_no_environment_chooses_a_target(environment: dict[str, str]) -> None:
+    """Targets stay below the runtime directory, or are X11's and the printers' own."""
+    for target in shares(**environment):
+        assert "/../" not in target
+        assert not target.endswith(("/..", "/.", "/"))
+        assert target.startswith((RUNTIME + "/", "/tmp/.X11-unix/X", "/run/cups/cups.sock"))
