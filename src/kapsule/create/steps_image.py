@@ -100,7 +100,7 @@ async def _fetch(context: CreateContext) -> str:
         if "couldn't be found" in error.message:
             raise NotFound(
                 f"{source.server} has no image '{source.alias}'",
-                hint=f"See what it has with: incus image list {spec.partition(':')[0]}:",
+                hint=f"See what it has at {source.server}",
             ) from error
         raise IncusError(
             f"Image {spec} cannot be fetched from {source.server}: {error.message}",

@@ -19,7 +19,7 @@ from kapsule.host.facts import gather_facts
 from kapsule.incus import instances, server
 from kapsule.incus.errors import IncusConflict
 from kapsule.incus.types import ImageSource, InstanceRequest
-from kapsule.pipeline.progress import MessageKind
+from kapsule.pipeline.progress import Bar, MessageKind
 
 
 @CREATE.step(700)
@@ -112,18 +112,19 @@ async def _is_half_made(context: CreateContext) -> bool:
 @CREATE.step(1300, undo=_remove_what_was_made)
 async def create_and_start(context: CreateContext) -> None:
     """Create and start the instance with one request to Incus."""
-    try:
-        await _post(context)
-    except IncusError as error:
-        if not host_network.is_refusal(error, context.server_version):
-            raise
-        network = await host_network.network_line(context.server_version)
-        context.config |= build_config(network)
-        await _post(context)
+    with context.progress.bar(f"Creating {context.request.name}", total=100) as bar:
+        try:
+            await _post(context, bar)
+        except IncusError as error:
+            if not host_network.is_refusal(error, context.server_version):
+                raise
+            network = await host_network.network_line(context.server_version)
+            context.config |= build_config(network)
+            await _post(context, bar)
     context.is_created = True
 
 
-async def _post(context: CreateContext) -> None:
+async def _post(context: CreateContext, bar: Bar) -> None:
     body = InstanceRequest(
         name=context.request.name,
         source=ImageSource(fingerprint=context.fingerprint),
@@ -132,8 +133,7 @@ async def _post(context: CreateContext) -> None:
         start=True,
     )
     try:
-        with context.progress.bar(f"Creating {body.name}", total=100) as bar:
-            await instances.create_instance(context.backend.incus, body, on_progress=show_in(bar))
+        await instances.create_instance(context.backend.incus, body, on_progress=show_in(bar))
     except IncusConflict as error:
         raise AlreadyExists(
             f"Container '{body.name}' already exists", hint="Choose another name"
