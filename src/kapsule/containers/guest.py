@@ -4,10 +4,10 @@
 import asyncio
 import os
 import socket
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary, finalize
 
 from kapsule import names
 from kapsule.errors import Busy, GuestError, InternalError, from_dbus
@@ -23,17 +23,26 @@ from kapsule.session.guest_actions import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Boot:
-    """One run of a container: its init, held by a pidfd so that the number cannot change hands."""
+    """One run of a container: its init, held by a pidfd so that the number cannot change hands.
+
+    The pidfd is open as long as somebody has this.
+    """
 
     pid: int
     pidfd: int
 
+    def __post_init__(self) -> None:
+        finalize(self, os.close, self.pidfd)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Login:
-    """A user's login session in one run of a container; pid None where the guest gives none."""
+    """A user's login session in one run of a container; pid None where the guest gives none.
+
+    The pidfd is open as long as somebody has this.
+    """
 
     boot: Boot
     pid: int | None
@@ -41,6 +50,10 @@ class Login:
     environment: dict[str, str]
     groups: tuple[int, ...]
     note: str
+
+    def __post_init__(self) -> None:
+        if self.pidfd is not None:
+            finalize(self, os.close, self.pidfd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +76,18 @@ class Guests:
         self._address = address
         self._boots: dict[str, Boot] = {}
         self._logins: dict[tuple[str, int], Login] = {}
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def boot(self, name: str) -> Boot:
         """Return the run that the container is in. Raises Busy when it does not run."""
         boot = self._boots.get(name)
         if boot and border.is_alive(boot.pidfd):
             return boot
-        async with self._locks[name]:
-            boot = self._boots.get(name)
-            if boot is None or not border.is_alive(boot.pidfd):
-                self.forget(name)
-                boot = self._boots[name] = await self._find_boot(name)
-            return boot
+        async with self._lock(name):
+            self._forget_what_ended()
+            if name not in self._boots:
+                self._boots[name] = await self._find_boot(name)
+            return self._boots[name]
 
     async def login(self, name: str, user: str, uid: int) -> Login:
         """Return the user's login session in the container; open it when there is none.
@@ -85,7 +97,7 @@ class Guests:
         boot = await self.boot(name)
         if login := self._living_login(name, uid):
             return login
-        async with self._locks[name]:
+        async with self._lock(name):
             login = self._living_login(name, uid)
             if login is None:
                 login = self._logins[name, uid] = await self._open_login(boot, user, uid)
@@ -118,15 +130,15 @@ class Guests:
             raise from_dbus(str(answer["error"]), str(answer.get("text", "")))
         return Reply(answer, given, channel)
 
-    def forget(self, name: str) -> None:
-        """Drop what is known of a run of the container that is over."""
-        boot = self._boots.pop(name, None)
-        if boot:
-            os.close(boot.pidfd)
-        for key in [key for key in self._logins if key[0] == name]:
-            login = self._logins.pop(key)
-            if login.pidfd is not None:
-                os.close(login.pidfd)
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
+
+    def _forget_what_ended(self) -> None:
+        """Drop the runs that are over, of all containers: nobody asks again for a deleted one."""
+        boots = {name: each for name, each in self._boots.items() if border.is_alive(each.pidfd)}
+        self._boots = boots
+        logins = self._logins.items()
+        self._logins = {key: each for key, each in logins if each.boot is boots.get(key[0])}
 
     def _living_login(self, name: str, uid: int) -> Login | None:
         login = self._logins.get((name, uid))
@@ -149,14 +161,13 @@ class Guests:
             if pid <= 0:
                 break
             try:
-                pidfd = os.pidfd_open(pid)
+                boot = Boot(pid, os.pidfd_open(pid))
             except ProcessLookupError:
                 continue
             # Asked again, so that the pid was the container's when it was opened.
             if (await instances.get_state(self._incus, name)).pid == pid:
-                return Boot(pid, pidfd)
-            os.close(pidfd)
-        raise Busy(f"Container '{name}' is not running")
+                return boot
+        raise Busy(f"Container '{name}' is not running", hint="It may have just stopped; try again")
 
     async def _open_login(self, boot: Boot, user: str, uid: int) -> Login:
         message = {"init": boot.pid, "name": user, "uid": uid}

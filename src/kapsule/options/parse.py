@@ -76,7 +76,9 @@ def _parse_value(option: Option, value: object) -> OptionValue:
             f"{option.flag} cannot be {parsed!r}", hint="It can be: " + ", ".join(option.choices)
         )
     if option.unavailable and parsed != option.default:
-        raise NotSupported(f"{describe(option, parsed)} is refused: {option.unavailable}")
+        raise NotSupported(
+            f"{describe(option, parsed)} is refused: {option.unavailable}", hint="Leave it out"
+        )
     return parsed
 
 
