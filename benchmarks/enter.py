@@ -92,10 +92,10 @@ def _report(figures: Mapping[str, Series]) -> Report:
             "warm enter / distrobox enter",
             "ms",
             ours,
-            figures.get("distrobox", peers.NOT_INSTALLED),
+            figures.get("distrobox", peers.NOT_THERE),
             ratio_at_most(0.35),
         ),
-        Row("warm enter / podman exec", "ms", ours, figures.get("podman", peers.NOT_INSTALLED)),
+        Row("warm enter / podman exec", "ms", ours, figures.get("podman", peers.NOT_THERE)),
         Row("warm enter, all but the login program", "ms", own, "", at_most(45)),
     )
     return Report(rows, (_breakdown(figures),))

@@ -21,7 +21,7 @@ _LISTS = 10
 _IDLE_SECONDS = 60
 _PINGS = 0.1  # a second: incusd sends one to each listener of its events every 10 s
 _SETTLE_SECONDS = 3
-_QUIET_SECONDS = 20  # until connections that are kept for reuse have been closed
+_QUIET_SECONDS = 75  # until the daemon has forgotten its last operation: daemon.operations.Timing
 # What incusd logs at level debug for a request; "/1.0" itself is only how clients say hello.
 _REQUEST = re.compile(r'Handling API request.* url="?/1\.0/')
 
