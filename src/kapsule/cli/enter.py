@@ -3,7 +3,6 @@
 
 import os
 import socket
-import sys
 from contextlib import ExitStack
 
 from kapsule.cli import passed_environment
@@ -63,8 +62,8 @@ def _start(arguments: EnterArguments, on_terminal: list[int]) -> tuple[int, int 
             root=arguments.root,
             on_signal=_shower(bus, stack),
         )
-    for note in session.notes:
-        print(f"Note: {note}", file=sys.stderr)
+    if session.notes:
+        _show_notes(session.notes)
     return session.control, session.terminal, session.name
 
 
@@ -126,7 +125,14 @@ def _check_text(words: list[str]) -> None:
             ) from None
 
 
+def _show_notes(notes: tuple[str, ...]) -> None:
+    from kapsule.cli import output  # a warm enter has nothing to say
+
+    for note in notes:
+        output.say(f"Note: {note}")
+
+
 def _explain(error: KapsuleError) -> None:
-    print(f"Error: {error.message}", file=sys.stderr)
-    if error.hint:
-        print(f"Hint: {error.hint}", file=sys.stderr)
+    from kapsule.cli import output  # likewise
+
+    output.error(error)
