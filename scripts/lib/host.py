@@ -6,6 +6,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,7 @@ _SESSION_SOCKET = "/run/kapsule/session.socket"
 _POLICY = "/etc/dbus-1/system.d/org.kde.kapsule.conf"
 _UNITS = "/run/systemd/system"
 _OWN_UNITS = ("kapsule-session.socket", "kapsule-session.service", "kapsule-daemon.service")
+_LISTENS = "00010000"  # __SO_ACCEPTCON in the flags of /proc/net/unix: proc_net(5)
 _OWNER_KEY = "user.kapsule.owner"
 _CALL = ("dbus-send", "--system", "--print-reply=literal", "--dest=org.freedesktop.DBus", "/")
 
@@ -45,10 +47,12 @@ def incus_is_up() -> bool:
 
 
 def session_is_up() -> bool:
-    """Whether the session service listens."""
+    """Whether the session service listens. It would take a connection for a request."""
     if backends.has_systemd():
-        return records.is_active("kapsule-session.service")
-    return os.path.exists(_SESSION_SOCKET) and records.runs("session")
+        return records.is_active("kapsule-session.socket")
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        sockets = [line.split() for line in file]
+    return any(words[3] == _LISTENS and words[-1] == _SESSION_SOCKET for words in sockets)
 
 
 def daemon_is_up() -> bool:
@@ -146,21 +150,33 @@ def stop_containers(*, except_for: Iterable[str] = ()) -> None:
 
 def install_units(root: str) -> None:
     """Give systemd our units, with the programs of this checkout."""
+    programs = os.path.join(root, ".venv", "bin")
     for unit in _OWN_UNITS:
         text = _text(os.path.join(root, "data/systemd", unit))
-        text = text.replace("=/usr/lib/kapsule/", f"={root}/.venv/bin/")
+        text = re.sub(
+            "=/usr/lib/kapsule/(.*)", lambda found: "=" + _quote(programs, found[1]), text
+        )
         with open(os.path.join(_UNITS, unit), "w", encoding="utf-8") as file:
             file.write(text)
     records.write("units", "installed")
     run("systemctl", "daemon-reload")
 
 
-def remove_units() -> None:
-    """Take back what install_units did."""
+def _quote(folder: str, program: str) -> str:
+    """Return a program as a unit names it: systemd.service(5), "Command lines"."""
+    path = os.path.join(folder, program)
+    for special, plain in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
+        path = path.replace(special, plain)
+    return f'"{path}"'
+
+
+def remove_units(*, with_socket: bool) -> None:
+    """Take back what install_units did. with_socket: the session socket is from there, too."""
     if not records.read("units"):
         return
+    if with_socket:
+        run("systemctl", "stop", "kapsule-session.socket")
     for unit in _OWN_UNITS:
-        subprocess.run(["systemctl", "stop", unit], stderr=subprocess.DEVNULL)
         os.unlink(os.path.join(_UNITS, unit))
     run("systemctl", "daemon-reload")
 

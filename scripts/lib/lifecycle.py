@@ -87,22 +87,21 @@ def _start_all(root: str) -> None:
     host.wait_for_incus()
     if not records.read("containers"):
         records.write("containers", " ".join(["before:", *host.running_containers()]))
-    if backends.has_systemd():
-        host.install_units(root)
     for service in (session, daemon):
-        if records.is_outdated(service.name, root) and records.read(service.name) != ["elsewhere"]:
+        if records.is_ours(service.name) and records.is_outdated(service.name, root):
             backends.stop(service)
-        _ensure(service)
+    if backends.has_systemd() and not (session.is_up() and daemon.is_up()):
+        host.install_units(root)
+    _ensure(session)
+    _ensure(daemon)
     host.admit_user()
 
 
 def _ensure(service: Service) -> None:
-    if records.runs(service.name) and service.is_up():
-        return
-    if service.is_up():
+    if not service.is_up():
+        backends.start(service)
+    elif not records.runs(service.name):
         records.write(service.name, "elsewhere")
-        return
-    backends.start(service)
 
 
 def _stop_all(root: str) -> None:
@@ -119,7 +118,7 @@ def _stop_all(root: str) -> None:
     host.remove_policy()
     backends.stop(bus)
     host.clear_bus_away()
-    host.remove_units()
+    host.remove_units(with_socket=was_ours)
     for folder in [_RUN] if was_ours else [records.FOLDER, backends.LOGS]:
         shutil.rmtree(folder, ignore_errors=True)
     os.unlink(_LOCK)

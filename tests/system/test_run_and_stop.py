@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make run` and `make stop` from a checkout, with systemd and without it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.system.support.users import Result, User
+
+PACKAGES = "/usr/lib/kapsule-test-deps"
+POLICY = Path("/etc/dbus-1/system.d/org.kde.kapsule.conf")
+UNITS = Path("/run/systemd/system")
+INSTALLED = ("kapsule-daemon.service", "kapsule-session.service", "kapsule-session.socket")
+# The runner takes PID 1's name for what it is; here it sees another one.
+WITHOUT_SYSTEMD = 'mount --bind "$1" /proc/1/comm && shift && exec "$@"'
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A copy of the sources, whose Python packages are there already."""
+
+    folder: Path
+    has_systemd: bool
+
+    def make(self, *words: str) -> Result:
+        """Run make as root."""
+        command = ["make", "--silent", *words]
+        if not self.has_systemd:
+            name = self.folder / "name-of-init"
+            name.write_text("init\n")
+            shell = ["unshare", "--mount", "--propagation=slave", "sh", "-c", WITHOUT_SYSTEMD]
+            command = [*shell, "sh", str(name), *command]
+        done = subprocess.run(
+            command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=120
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _default_container(root: User) -> Iterator[None]:
+    """Root's default container exists: its image could not be fetched here."""
+    name = root.run("kapsule", "config", "--json", "default_container").text
+    assert "kapsule" in name
+    created = root.kapsule("create", "kapsule", "--image", "local:debian")
+    assert created.code == 0, created.error
+    yield
+    root.kapsule("rm", "--force", "kapsule")
+
+
+@pytest.fixture(params=[True, False], ids=["systemd", "runner"])
+def checkout(
+    request: pytest.FixtureRequest, tmp_path: Path, _default_container: None
+) -> Iterator[Checkout]:
+    """A checkout on a machine on which Kapsule is not installed, while the test runs."""
+    folder = tmp_path / "check out"
+    shutil.copytree("/src", folder, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
+    _provide_environment(folder)
+    subprocess.run(["systemctl", "stop", *INSTALLED], check=True)
+    yield Checkout(folder, request.param)
+    subprocess.run(["make", "--silent", "stop"], cwd=folder, check=True)
+    subprocess.run(["systemctl", "start", *INSTALLED], check=True)
+
+
+def _provide_environment(folder: Path) -> None:
+    """Do what scripts/environment does where there is a network."""
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/lib/python").mkdir(parents=True)
+    (folder / ".venv/lib/python/site-packages").symlink_to(PACKAGES)
+    (folder / "scripts/environment").write_text("#!/bin/sh\n")
+    programs = {"kapsule": "cli", "kapsule-daemon": "daemon", "kapsule-session": "session"}
+    for program, module in programs.items():
+        words = ("/usr/bin/python3", "ISB", f"kapsule.{module}.__main__", str(folder / "src"))
+        launcher = subprocess.run(
+            [folder / "scripts/launcher", *words, PACKAGES], capture_output=True, check=True
+        )
+        (folder / ".venv/bin" / program).write_bytes(launcher.stdout)
+        (folder / ".venv/bin" / program).chmod(0o755)
+
+
+def _processes(folder: Path) -> list[str]:
+    listing = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True).stdout
+    return [line for line in listing.splitlines() if str(folder) in line]
+
+
+@pytest.mark.main
+def test_run_ends_inside_the_container(checkout: Checkout) -> None:
+    """It starts what does not run and describes where it got to, or runs CMD as it was typed."""
+    first = checkout.make("run")
+    assert first.code == 0, first.error
+    identity, system, hostname = first.text.splitlines()
+    assert identity.startswith("uid=0(root)")
+    assert "Debian" in system
+    assert hostname == "kapsule"
+    second = checkout.make("run", "CMD=echo $(hostname) \"$HOME\" 'a  b'; exit 3")
+    assert second.text == "kapsule /root a  b"
+    assert second.code != 0
+    assert "Starting" not in second.error
+
+
+def test_stop_leaves_nothing(checkout: Checkout) -> None:
+    """No process, file or mount remains; Incus, which ran before, still runs."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    subprocess.run(["incus", "stop", "--force", "kapsule"], check=False)
+    assert checkout.make("run", "CMD=true").code == 0
+    assert POLICY.exists()
+    assert len(_processes(checkout.folder)) == 2
+    stopped = checkout.make("stop")
+    assert stopped.code == 0, stopped.error
+    assert _processes(checkout.folder) == []
+    assert not POLICY.exists()
+    assert not Path("/run/kapsule").exists()
+    assert not [name for name in os.listdir(UNITS) if "kapsule" in name]
+    assert len(Path("/proc/self/mountinfo").read_text().splitlines()) <= len(mounts)
+    state = subprocess.run(["incus", "list", "-f", "csv", "-c", "ns"], capture_output=True)
+    assert b"kapsule,STOPPED" in state.stdout
+
+
+def test_changed_sources_are_run(checkout: Checkout) -> None:
+    """After a change of the sources, the next run has a new daemon."""
+    assert checkout.make("run", "CMD=true").code == 0
+    before = _processes(checkout.folder)
+    module = checkout.folder / "src/kapsule/errors.py"
+    module.write_text(module.read_text() + "\n# changed\n")
+    again = checkout.make("run", "CMD=true")
+    assert again.code == 0
+    assert "Starting Kapsule's daemon" in again.error
+    assert len(_processes(checkout.folder)) == len(before)
+
+
+def test_a_daemon_that_runs_is_used(checkout: Checkout) -> None:
+    """An installed daemon that runs already is neither started again nor stopped."""
+    subprocess.run(["systemctl", "start", *INSTALLED], check=True)
+    entered = checkout.make("run", "CMD=hostname")
+    assert entered.text == "kapsule", entered.error
+    assert checkout.make("stop").code == 0
+    active = subprocess.run(["systemctl", "is-active", *INSTALLED], capture_output=True)
+    assert active.stdout.split() == [b"active"] * 3
+    assert Path("/run/kapsule/session.socket").exists()
