@@ -4,7 +4,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary, finalize
@@ -113,6 +113,40 @@ class Guests:
         reply = await self._ask_about_files("apply", name, {"actions": actions_to_wire(actions)})
         return actions_from_wire(reply["undo"])
 
+    async def missing_locales(self, name: str, locales: Collection[str]) -> frozenset[str]:
+        """Return those of the locales that programs in the container would not find."""
+        reply = await self._ask_about_files("locales", name, {"names": list(locales)})
+        answered = reply.get("missing")
+        if not isinstance(answered, list):
+            raise GuestError("The container answered with what cannot be")
+        return frozenset(each for each in locales if each in answered)
+
+    async def run(self, name: str, command: Sequence[str], text: str, seconds: float) -> int:
+        """Run a program as the container's root; return its exit code, 128 + N after signal N.
+
+        command: an absolute path and words. text: its standard input; nobody sees its output.
+        Raises GuestError when it cannot be executed, and when it takes longer than that many
+        seconds: then all that it started is ended.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._run(name, command, text)
+        except TimeoutError:
+            raise GuestError(f"{command[0]} did not end within {seconds:.0f} s") from None
+
+    async def _run(self, name: str, command: Sequence[str], text: str) -> int:
+        boot = await self.boot(name)
+        message = {"init": boot.pid, "command": list(command), "input": text}
+        reply = await self.call("run", message, [boot.pidfd])
+        try:
+            await _readable(reply.channel)
+            kind, _, number = reply.channel.recv(64).partition(b" ")
+        finally:
+            reply.channel.close()
+        if not number:
+            raise GuestError(f"{command[0]} is gone; the session helper's log says why")
+        return int(number) + (128 if kind == b"killed" else 0)
+
     async def call(self, kind: str, message: dict[str, Any], descriptors: Sequence[int]) -> Reply:
         """Send the helper one request and return its answer; raise the error that it answers."""
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -198,6 +232,14 @@ class Guests:
 
 async def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """Wait for the answer without holding up the event loop."""
+    await _readable(channel)
+    try:
+        return protocol.receive(channel)
+    except (EOFError, OSError, protocol.ProtocolError) as error:
+        raise GuestError("The session helper gave up; its log says why") from error
+
+
+async def _readable(channel: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     readable: asyncio.Future[None] = loop.create_future()
     loop.add_reader(channel, _set, readable)
@@ -205,10 +247,6 @@ async def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
         await readable
     finally:
         loop.remove_reader(channel)
-    try:
-        return protocol.receive(channel)
-    except (EOFError, OSError, protocol.ProtocolError) as error:
-        raise GuestError("The session helper gave up; its log says why") from error
 
 
 def _set(future: "asyncio.Future[None]") -> None:

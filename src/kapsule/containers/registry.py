@@ -34,6 +34,8 @@ _NOT_A_CHANGE = (
     "instance-snapshot",
 )
 
+_STARTS = ("instance-started", "instance-restarted", "instance-resumed")
+
 log = logging.getLogger(__name__)
 
 
@@ -45,6 +47,7 @@ class Registry:
         self._containers: dict[str, Container] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._callbacks: list[Callable[[], None]] = []
+        self._start_callbacks: list[Callable[[str], None]] = []
         self._told: list[tuple[str, str, str, str, str]] = []
         self._telling: asyncio.Handle | None = None
         self._clearing: asyncio.Task[None] | None = None
@@ -84,6 +87,10 @@ class Registry:
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Have callback called after changes that a list would show, once for many at a time."""
         self._callbacks.append(callback)
+
+    def subscribe_starts(self, callback: Callable[[str], None]) -> None:
+        """Have callback called with the name of each container that somebody started just now."""
+        self._start_callbacks.append(callback)
 
     async def refresh(self, name: str) -> Container | None:
         """Read one container from Incus now and return it; None when there is none.
@@ -153,6 +160,9 @@ class Registry:
             container = await self.refresh(name)
             if container and not container.is_ready and not self.lock(name).locked():
                 self._clear_away()
+            if container and event.metadata.action in _STARTS:
+                for callback in self._start_callbacks:
+                    callback(name)
 
     def _clear_away(self) -> None:
         """Remove what is unfinished, without holding up what else happens."""

@@ -3,7 +3,13 @@
 
 # The steps register themselves.
 from kapsule.containers.backend import Backend
-from kapsule.create import steps_checks, steps_guest, steps_image, steps_instance  # noqa: F401
+from kapsule.create import (  # noqa: F401
+    steps_checks,
+    steps_guest,
+    steps_image,
+    steps_instance,
+    steps_settings,
+)
 from kapsule.create.pipeline import CREATE
 from kapsule.create.request import CreateContext, CreateRequest
 from kapsule.pipeline.progress import Progress

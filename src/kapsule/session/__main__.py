@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from kapsule import names
 from kapsule.errors import GuestError, InternalError, KapsuleError
 from kapsule.linux import syscalls
-from kapsule.session import files, login, protocol, start
+from kapsule.session import files, login, protocol, run, start
 from kapsule.session.inside import error_message
 
 _FIRST_INHERITED = 3  # sd_listen_fds(3)
@@ -29,6 +29,8 @@ _HANDLERS = {
     "login": login.open_login,
     "read": files.read,
     "apply": files.apply,
+    "locales": files.find_missing_locales,
+    "run": run.run,
 }
 
 log = logging.getLogger("kapsule-session")

@@ -4,7 +4,7 @@
 import socket
 from functools import partial
 
-from kapsule.session import border, guest_files, protocol
+from kapsule.session import border, guest_files, locales, protocol
 from kapsule.session.guest_actions import actions_from_wire, actions_to_wire, files_to_wire
 from kapsule.session.inside import Work, fork_inside
 
@@ -27,6 +27,16 @@ def apply(channel: socket.socket, message: protocol.Message, descriptors: list[i
     _relay(channel, message, descriptors, partial(_apply, message["actions"]))
 
 
+def find_missing_locales(
+    channel: socket.socket, message: protocol.Message, descriptors: list[int]
+) -> None:
+    """Find out which locales a container does not have.
+
+    message: "init" (pid), "names". descriptors: a pidfd of init. Answers with "missing": a list.
+    """
+    _relay(channel, message, descriptors, partial(_find_missing_locales, message["names"]))
+
+
 def _relay(
     channel: socket.socket, message: protocol.Message, descriptors: list[int], work: Work
 ) -> None:
@@ -44,3 +54,7 @@ def _read(paths: list[str], channel: socket.socket) -> None:
 def _apply(actions: list[list[object]], channel: socket.socket) -> None:
     undo = guest_files.apply(actions_from_wire(actions))
     protocol.send(channel, {"undo": actions_to_wire(undo)})
+
+
+def _find_missing_locales(names: list[str], channel: socket.socket) -> None:
+    protocol.send(channel, {"missing": sorted(locales.missing(names))})

@@ -8,7 +8,16 @@ from typing import NoReturn
 
 from kapsule.errors import GuestError, InvalidArgument, NoAccount
 from kapsule.linux import pty
-from kapsule.session import accounts, border, desktop, environment, monitor, program, protocol
+from kapsule.session import (
+    accounts,
+    border,
+    desktop,
+    environment,
+    locales,
+    monitor,
+    program,
+    protocol,
+)
 from kapsule.session.inside import fork_inside
 from kapsule.session.shares import from_wire
 from kapsule.session.sources import Caller
@@ -89,7 +98,7 @@ def _begin(message: protocol.Message, stdio: list[int], channel: socket.socket) 
         account, shell, message["container"], message["environment"], message["passed"]
     )
     protocol.send(channel, {"notes": notes}, () if master is None else (master,))
-    _execute(chosen, variables)
+    _execute(chosen, locales.without_missing(variables))
 
 
 def _account(message: protocol.Message) -> accounts.Account:
