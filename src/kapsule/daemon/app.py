@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from kapsule.daemon.bus import Bus
 from kapsule.daemon.callers import Callers
 from kapsule.daemon.defaults import Defaults
 from kapsule.daemon.features import Containers, Features
+from kapsule.daemon.host_watch import watch_host
 from kapsule.daemon.manager import Manager
 from kapsule.daemon.notify import READY, STOPPING, notify
 from kapsule.daemon.operations import Operations, Timing
@@ -37,6 +39,7 @@ from kapsule.incus import instances
 from kapsule.incus.client import IncusClient, find_socket
 from kapsule.incus.errors import IncusNotFound
 from kapsule.incus.urls import path
+from kapsule.settings import Follower
 from kapsule.user_setup import set_up_user
 
 log = logging.getLogger(__name__)
@@ -71,10 +74,11 @@ async def run(address: str | None, command: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     incus = IncusClient()
     registry = Registry(incus)
+    backend = Backend(incus, registry, Guests(incus))
     parts = Parts(
         containers=registry,
-        features=bind_features(Backend(incus, registry, Guests(incus))),
-        background=registry.follow,
+        features=bind_features(backend),
+        background=partial(follow, address, backend),
         command=command,
         admin_gid=lambda: admin_gid(config.load_system(), find_socket(os.environ)),
     )
@@ -82,6 +86,15 @@ async def run(address: str | None, command: str) -> None:
         await serve(address, parts, stop)
     finally:
         await incus.close()
+
+
+async def follow(address: str | None, backend: Backend) -> None:
+    """Keep the containers known, and each at the host's settings, for ever. address: of the bus."""
+    follower = Follower(backend)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(follower.follow())
+        group.create_task(watch_host(address, follower.host_changed))
+        group.create_task(backend.registry.follow())
 
 
 async def serve(address: str | None, parts: Parts, stop: asyncio.Event) -> None:
