@@ -18,6 +18,7 @@ KEY_OWNER = "user.kapsule.owner"  # uid, decimal; its presence makes an instance
 KEY_SETUP_STATE = "user.kapsule.setup-state"  # "creating", then "done"
 KEY_HOST_ROOTFS = "user.kapsule.host-rootfs"
 KEY_MOUNT_HOME = "user.kapsule.mount-home"
+KEY_HOME = "user.kapsule.home"
 KEY_CUSTOM_MOUNTS = "user.kapsule.custom-mounts"
 KEY_GPU = "user.kapsule.gpu"
 KEY_NVIDIA_DRIVERS = "user.kapsule.nvidia-drivers"

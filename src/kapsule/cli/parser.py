@@ -22,6 +22,8 @@ VERBS = {
     "restart": "lifecycle",
     "rm": "lifecycle",
     "remove": "lifecycle",
+    "mount": "mounts",
+    "unmount": "mounts",
     "config": "config",
     "image": "images",
 }

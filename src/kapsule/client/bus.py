@@ -101,6 +101,14 @@ class Bus(Connection):
         """Start to restart a container; by force: without a shutdown."""
         return self._text("RestartContainer", "sb", (name, force))
 
+    def add_mount(self, name: str, path: str) -> str:
+        """Start to share a directory of the host with a container; path may end in `:ro`."""
+        return self._text("AddMount", "ss", (name, path))
+
+    def remove_mount(self, name: str, path: str) -> str:
+        """Start to share it no longer."""
+        return self._text("RemoveMount", "ss", (name, path))
+
     def import_image(self, path: str, alias: str) -> str:
         """Start to import the image in a directory of the host."""
         return self._text("ImportImage", "ss", (path, alias))

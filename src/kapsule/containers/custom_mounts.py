@@ -1,28 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The devices of directories that a container shares with the host."""
 
+import json
 import os.path
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from kapsule import names
 from kapsule.errors import InvalidArgument
 
-CUSTOM_MOUNT = "kapsule-mount-"  # how the names of their devices begin
+# How the names of their devices begin.
+CUSTOM_MOUNT = "kapsule-mount-"
+HOME = "kapsule-home-"
 
 Device = Mapping[str, str]
 
 
-def shared_directory(source: str, path: str, *, is_there: bool = True) -> dict[str, str]:
+def shared_directory(
+    source: str, path: str, *, read_only: bool = False, is_there: bool = True
+) -> dict[str, str]:
     """Return the device that shows a directory with what is mounted in it.
 
-    source: on the host. path: in the container. is_there: whether source exists. One that does
+    source: on the host. path: in the container. read_only: without what is mounted in it; Incus
+    refuses `readonly` together with `recursive`. is_there: whether source exists. One that does
     not is no reason not to start: Incus takes it over when it comes. It refuses `recursive` then.
     """
-    option = {"recursive": "true"} if is_there else {"required": "false"}
-    return {"type": "disk", "source": source, "path": path, **option}
+    device = {"type": "disk", "source": source, "path": path}
+    if read_only:
+        device["readonly"] = "true"
+    elif is_there:
+        device["recursive"] = "true"
+    return device if is_there else device | {"required": "false"}
 
 
 def adapted_to_host(devices: Mapping[str, Device]) -> dict[str, dict[str, str]]:
-    """Return those custom mounts that have to change because their directory came or went.
+    """Return those mounts that have to change because their directory came or went.
 
     devices: of the instance, by name. Looks at the file system, which may block.
     Raises InvalidArgument when a link was put in the way: the source was a real path when it was
@@ -30,14 +41,41 @@ def adapted_to_host(devices: Mapping[str, Device]) -> dict[str, dict[str, str]]:
     """
     changed = {}
     for name, device in devices.items():
-        if name.startswith(CUSTOM_MOUNT):
-            source = device["source"]
+        if _is_chosen(name, device):
+            source, path = device["source"], device["path"]
             if os.path.realpath(source) != source:
                 raise InvalidArgument(
                     f"{source} has become a link, so it is not shared any more",
-                    hint=f"Put the directory back, or remove the device {name} with incus",
+                    hint="Put the directory back, or take it out with `kapsule unmount`",
                 )
-            wanted = shared_directory(source, device["path"], is_there=os.path.isdir(source))
+            read_only = device.get("readonly") == "true"
+            is_there = os.path.isdir(source)
+            wanted = shared_directory(source, path, read_only=read_only, is_there=is_there)
             if wanted != device:
                 changed[name] = wanted
     return changed
+
+
+def stored_mounts(config: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the custom mounts as a container's configuration has them; others may write there."""
+    try:
+        values = json.loads(config.get(names.KEY_CUSTOM_MOUNTS, "[]"))
+    except (ValueError, RecursionError):
+        return ()
+    if not isinstance(values, list):
+        return ()
+    return tuple(value for value in values if isinstance(value, str))
+
+
+def with_mounts(config: Mapping[str, str], texts: Iterable[str]) -> dict[str, str]:
+    """Return the configuration with these custom mounts; without the key where there are none."""
+    others = {key: value for key, value in config.items() if key != names.KEY_CUSTOM_MOUNTS}
+    listed = list(texts)
+    return others | {names.KEY_CUSTOM_MOUNTS: json.dumps(listed)} if listed else others
+
+
+def _is_chosen(name: str, device: Device) -> bool:
+    """Whether a user chose the source; a home at its own place is no choice."""
+    if name.startswith(HOME):
+        return device["source"] != device["path"]
+    return name.startswith(CUSTOM_MOUNT)

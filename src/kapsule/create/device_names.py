@@ -5,13 +5,12 @@ import re
 from collections.abc import Collection
 from hashlib import sha256
 
-from kapsule.containers.custom_mounts import CUSTOM_MOUNT
+from kapsule.containers.custom_mounts import CUSTOM_MOUNT, HOME
 
 ROOT = "root"
 GPU = "gpu"
 HOST_ROOTFS = "hostfs"
 
-_HOME = "kapsule-home-"
 _MAX_LENGTH = 63
 # What Incus takes in the name of a device is this and a slash, which we put to no use.
 _LEGAL = re.compile(r"[A-Za-z0-9._:-]+\Z", re.ASCII)
@@ -21,12 +20,12 @@ _SHORT, _LONG = 12, 48  # digits of a hash
 
 def home_device(user: str) -> str:
     """Return the name of the device of a user's home. user: the account's name."""
-    name = _HOME + user
+    name = HOME + user
     if _is_legal(name):
         return name
     # With a hash, because different names can become the same slug.
-    room = _MAX_LENGTH - len(_HOME) - _SHORT - 1
-    return f"{_HOME}{_ILLEGAL.sub('-', user)[:room]}-{_hash(user, _SHORT)}"
+    room = _MAX_LENGTH - len(HOME) - _SHORT - 1
+    return f"{HOME}{_ILLEGAL.sub('-', user)[:room]}-{_hash(user, _SHORT)}"
 
 
 def mount_device(path: str, taken: Collection[str]) -> str:

@@ -8,7 +8,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from functools import partial
 
-from kapsule.create.mounts import clean, steps_down
+from kapsule.create.mounts import check_source, clean, steps_down
 from kapsule.errors import InvalidArgument
 from kapsule.host.patience import run_in_own_thread
 from kapsule.host.users import HostUser
@@ -39,10 +39,34 @@ async def find_directory(user: HostUser, path: str) -> str | None:
         ) from error
 
 
-async def missing_directories(user: HostUser, path: str) -> tuple[str, ...]:
-    """Return those of path and what leads to it in the user's home that are not there."""
+async def provide_directory(user: HostUser, path: str, made: list[str]) -> str:
+    """Return the real path of a directory to share; make one that is missing in the user's home.
+
+    made: gets what is about to be made, the outermost first.
+    Raises InvalidArgument when it cannot be shared.
+    """
+    source = await find_directory(user, path)
+    if source is None:
+        await make_missing(user, path, clean(user.home), made)
+        source = await find_directory(user, path)
+    if source is None:
+        raise InvalidArgument(f"{path} does not exist", hint="Make the directory first")
+    check_source(path, source)
+    return source
+
+
+async def make_missing(user: HostUser, path: str, base: str, made: list[str]) -> None:
+    """Make what is missing of path below base, as the user. made: as in provide_directory()."""
+    missing = await missing_directories(user, path, base)
+    if missing:
+        made += missing
+        await make_directories(user, missing)
+
+
+async def missing_directories(user: HostUser, path: str, base: str) -> tuple[str, ...]:
+    """Return those of path and what leads to it from base that are not there."""
     missing = []
-    for directory in steps_down(path, clean(user.home)):
+    for directory in steps_down(path, base):
         try:
             await _real_path(user, directory)
         except FileNotFoundError:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from kapsule import names
 from kapsule.containers.custom_mounts import shared_directory
 from kapsule.create import device_names
-from kapsule.create.mounts import Mount, home_of
+from kapsule.create.mounts import Mount
 from kapsule.host.facts import HostFacts
 from kapsule.host.users import HostUser
 from kapsule.options.schema import OptionValue
@@ -71,12 +71,13 @@ def build_devices(
     owner: HostUser,
     facts: HostFacts,
     pool: str,
+    home: Mount | None,
     mounts: Iterable[Mount],
 ) -> Devices:
     """Return the devices of the instance by name.
 
     options: a value for every option of the table. pool: the storage pool of its root disk.
-    mounts: the custom mounts, checked.
+    home: what is mounted at the owner's home, or None. mounts: the custom mounts, checked.
     """
     devices: Devices = {device_names.ROOT: {"type": "disk", "path": "/", "pool": pool}}
     if options["gpu"] and facts.has_gpu:
@@ -88,12 +89,11 @@ def build_devices(
             "propagation": "rslave",
             "shift": "false",
         }
-    if options["mount_home"]:
-        home = home_of(owner)
-        devices[device_names.home_device(owner.name)] = shared_directory(home, home)
+    if home:
+        devices[device_names.home_device(owner.name)] = shared_directory(home.source, home.path)
     for mount in mounts:
         device = device_names.mount_device(mount.path, devices)
-        devices[device] = shared_directory(mount.source, mount.path)
+        devices[device] = shared_directory(mount.source, mount.path, read_only=mount.read_only)
     return devices
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which directories of the host a container shares, and where they appear in it. Pure.
 
-A directory has the same path in the container as on the host.
+A directory has the same path in the container as on the host, but for one that stands for the home.
 """
 
 import posixpath
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from kapsule.errors import InvalidArgument
 from kapsule.host.users import HostUser
+from kapsule.options.mount_paths import READ_ONLY, split_access
 
 # The guest has its own there, or would not boot with the host's.
 _GUEST_OWNS = frozenset({"/", "/etc", "/usr", "/var"})
@@ -29,6 +30,15 @@ class Mount:
 
     path: str
     source: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CustomMount:
+    """A directory that somebody wants shared. path: absolute; what it leads to is not known yet."""
+
+    path: str
+    read_only: bool = False
 
 
 def home_of(user: HostUser) -> str:
@@ -47,29 +57,62 @@ def home_of(user: HostUser) -> str:
     return path
 
 
-def plan_custom_mounts(
-    paths: Iterable[str], user: HostUser, *, mounts_home: bool
-) -> tuple[str, ...]:
-    """Return the absolute paths of custom mounts, in the order given.
+def home_folder(text: str, user: HostUser) -> str:
+    """Return the absolute path of the directory that shall stand for the user's home.
 
-    paths: absolute, `~` or `~/...`. user: whose home `~` is. mounts_home: whether it is shared.
+    text: absolute, `~` or `~/...`. Raises InvalidArgument when it cannot be.
+    """
+    path, access = split_access(text)
+    path = expand(path, user)
+    if access == READ_ONLY:
+        raise InvalidArgument("A home directory cannot be read-only", hint="Leave out the :ro")
+    if path == clean(user.home):
+        raise InvalidArgument(
+            f"{path} is your home directory, which is shared anyway", hint="Leave out --home"
+        )
+    home_of(user)
+    return path
+
+
+def parse_mount(text: str, user: HostUser) -> CustomMount:
+    """Return the custom mount that a text stands for.
+
+    text: absolute, `~` or `~/...`, with `:ro` or `:rw` at its end or neither. user: whose home `~`
+    is. Raises InvalidArgument for a path that cannot be shared.
+    """
+    path, access = split_access(text)
+    expanded = expand(path, user)
+    check_place(expanded)
+    return CustomMount(expanded, access == READ_ONLY)
+
+
+def plan_custom_mounts(
+    texts: Iterable[str], user: HostUser, *, mounts_home: bool
+) -> tuple[CustomMount, ...]:
+    """Return the custom mounts, in the order given.
+
+    texts, user: as for parse_mount(). mounts_home: whether something is mounted at the home.
     Raises InvalidArgument for a path that cannot be shared, that is named twice or that lies in
     another one.
     """
-    planned: list[str] = []
-    for path in paths:
-        in_home = path == "~" or path.startswith("~/")
-        expanded = clean(user.home + path[1:] if in_home else path)
-        check_place(expanded)
-        if mounts_home and expanded == clean(user.home):
+    planned: list[CustomMount] = []
+    for text in texts:
+        mount = parse_mount(text, user)
+        if mounts_home and mount.path == clean(user.home):
             raise InvalidArgument(
-                f"{path} is your home directory, which is shared already",
+                f"{mount.path} is your home directory, which is shared already",
                 hint="Leave it out, or add --no-mount-home",
             )
         for other in planned:
-            _check_apart(expanded, other)
-        planned.append(expanded)
+            _check_apart(mount.path, other.path)
+        planned.append(mount)
     return tuple(planned)
+
+
+def expand(path: str, user: HostUser) -> str:
+    """Return an absolute path, cleaned up. path: may begin with `~/` or be `~`, the user's home."""
+    in_home = path == "~" or path.startswith("~/")
+    return clean(user.home + path[1:] if in_home else path)
 
 
 def check_place(path: str) -> None:

@@ -33,7 +33,8 @@ class CreateContext:
     source: where the image is. fingerprint: of the image in Incus's store. image_defaults: the
     options that the image itself sets. options: a value for each option of the table.
     server_version: Incus's. config, devices: of the instance. made_directories: those of the host
-    that were made for custom mounts, the outermost of each first. mounts: the custom mounts.
+    that were made for mounts, the outermost of each first. home: what is mounted at the owner's
+    home, or None. mounts: the custom mounts.
     pool: the storage pool's name. pool_is_missing: whether it has to be made.
     is_created: whether Incus has made the instance.
     """
@@ -49,6 +50,7 @@ class CreateContext:
     config: dict[str, str] = field(default_factory=dict)
     devices: dict[str, dict[str, str]] = field(default_factory=dict)
     made_directories: list[str] = field(default_factory=list)
+    home: Mount | None = None
     mounts: tuple[Mount, ...] = ()
     pool: str = ""
     pool_is_missing: bool = False

@@ -5,10 +5,10 @@ from kapsule.containers.container import check_name
 from kapsule.containers.from_instance import container_from_instance
 from kapsule.containers.remove import remove_instance
 from kapsule.create.host_directories import find_directory
-from kapsule.create.mounts import check_source, plan_custom_mounts
+from kapsule.create.mounts import check_source, home_folder, plan_custom_mounts
 from kapsule.create.pipeline import CREATE
 from kapsule.create.request import CreateContext, CreateRequest
-from kapsule.errors import AlreadyExists
+from kapsule.errors import AlreadyExists, InvalidArgument
 from kapsule.images.resolve import resolve_image
 from kapsule.incus import instances
 from kapsule.incus.errors import IncusNotFound
@@ -20,9 +20,17 @@ async def check_request(context: CreateContext) -> None:
     """Check the name, the options and the directories that the caller named."""
     request = context.request
     check_name(request.name)
-    paths = request.options.get("custom_mounts", ())
-    assert isinstance(paths, tuple)  # the table says so
-    for path in plan_custom_mounts(paths, request.owner, mounts_home=False):
+    texts, home = request.options.get("custom_mounts", ()), request.options.get("home", "")
+    assert isinstance(texts, tuple)  # the table says so
+    mounts = plan_custom_mounts(texts, request.owner, mounts_home=bool(home))
+    paths = [mount.path for mount in mounts]
+    if home:
+        if request.options.get("mount_home"):
+            raise InvalidArgument(
+                "--home and --mount-home contradict each other", hint="Leave out one of them"
+            )
+        paths.append(home_folder(str(home), request.owner))
+    for path in paths:
         source = await find_directory(request.owner, path)
         check_source(path, source or path)
 

@@ -31,7 +31,7 @@ async def set_up_guest(context: CreateContext) -> None:
 def _parents_of_mounts(context: CreateContext) -> tuple[Action, ...]:
     """Return what gives the owner the directories that were made for mounts inside a guest home."""
     owner = context.request.owner
-    if context.options["mount_home"]:
+    if context.home:
         return ()
     home = clean(owner.home)
     parents = {path for mount in context.mounts for path in steps_down(mount.path, home)[:-1]}

@@ -12,6 +12,7 @@ from kapsule.incus import images
 from kapsule.incus.errors import IncusNotFound
 from kapsule.incus.types import Image
 from kapsule.options.parse import merge_options, usable_defaults
+from kapsule.options.schema import OptionValue
 from kapsule.options.table import CREATE_OPTIONS
 from kapsule.pipeline.progress import MessageKind
 
@@ -49,7 +50,20 @@ async def merge(context: CreateContext) -> None:
     _, warnings = usable_defaults(CREATE_OPTIONS, context.image_defaults)
     for warning in warnings:
         context.progress.message(warning, MessageKind.WARNING)
-    context.options = merge_options(CREATE_OPTIONS, context.image_defaults, context.request.options)
+    options = merge_options(CREATE_OPTIONS, context.image_defaults, context.request.options)
+    context.options = options | _one_home(options, context.request.options)
+
+
+def _one_home(
+    options: Mapping[str, OptionValue], user_values: Mapping[str, OptionValue]
+) -> dict[str, OptionValue]:
+    """Return the options about the home when only one of two directories can be it.
+
+    The directory that was named, unless it is the image that names it against the caller's word.
+    """
+    if user_values.get("mount_home"):
+        return {"home": ""}
+    return {"mount_home": False} if options["home"] else {}
 
 
 def image_defaults(image: Image) -> Mapping[str, object]:

@@ -6,15 +6,22 @@ from kapsule.create import host_network, storage
 from kapsule.create.bars import show_in
 from kapsule.create.host_directories import (
     find_directory,
-    make_directories,
-    missing_directories,
+    make_missing,
+    provide_directory,
     remove_directories,
 )
 from kapsule.create.instance_config import build_config, build_devices, keys_to_store
-from kapsule.create.mounts import Mount, check_source, home_of, plan_custom_mounts
+from kapsule.create.mounts import (
+    CustomMount,
+    Mount,
+    check_source,
+    home_folder,
+    home_of,
+    plan_custom_mounts,
+)
 from kapsule.create.pipeline import CREATE
 from kapsule.create.request import CreateContext
-from kapsule.errors import AlreadyExists, IncusError, InvalidArgument
+from kapsule.errors import AlreadyExists, IncusError
 from kapsule.host.facts import gather_facts
 from kapsule.incus import instances, server
 from kapsule.incus.errors import IncusConflict
@@ -43,28 +50,35 @@ async def _remove_made_directories(context: CreateContext) -> None:
 @CREATE.step(900, undo=_remove_made_directories)
 async def find_directories(context: CreateContext) -> None:
     """Find the directories of the host to share, with the caller's rights; make what is missing."""
-    owner, paths = context.request.owner, context.options["custom_mounts"]
-    assert isinstance(paths, tuple)  # the table says so
-    mounts_home = bool(context.options["mount_home"])
-    if mounts_home:
+    owner, texts = context.request.owner, context.options["custom_mounts"]
+    assert isinstance(texts, tuple)  # the table says so
+    context.home = await _home(context)
+    planned = plan_custom_mounts(texts, owner, mounts_home=context.home is not None)
+    context.mounts = tuple([await _mount(context, mount) for mount in planned])
+
+
+async def _home(context: CreateContext) -> Mount | None:
+    """Return what is mounted at the home; None where the container has one of its own."""
+    owner, folder = context.request.owner, str(context.options["home"])
+    if folder:
+        path = home_folder(folder, owner)
+        source = await provide_directory(owner, path, context.made_directories)
+        return Mount(home_of(owner), source)
+    if context.options["mount_home"]:
         home = home_of(owner)
         check_source(home, await find_directory(owner, home) or home)
-    planned = plan_custom_mounts(paths, owner, mounts_home=mounts_home)
-    context.mounts = tuple([await _mount(context, path) for path in planned])
+        return Mount(home, home)
+    return None
 
 
-async def _mount(context: CreateContext, path: str) -> Mount:
-    owner = context.request.owner
-    source = await find_directory(owner, path)
-    if source is None:
-        missing = await missing_directories(owner, path)
-        context.made_directories += missing
-        await make_directories(owner, missing)
-        source = await find_directory(owner, path)
-    if source is None:
-        raise InvalidArgument(f"{path} does not exist")
-    check_source(path, source)
-    return Mount(path, source)
+async def _mount(context: CreateContext, mount: CustomMount) -> Mount:
+    owner, home, made = context.request.owner, context.home, context.made_directories
+    source = await provide_directory(owner, mount.path, made)
+    if home and mount.path.startswith(home.path + "/"):
+        # Otherwise it would be root who makes the place to mount upon.
+        place = home.source + mount.path.removeprefix(home.path)
+        await make_missing(owner, place, home.source, made)
+    return Mount(mount.path, source, mount.read_only)
 
 
 @CREATE.step(1000)
@@ -82,7 +96,7 @@ async def build_device_list(context: CreateContext) -> None:
             "This machine has no GPU to pass through; going on without", MessageKind.WARNING
         )
     context.devices = build_devices(
-        context.options, request.owner, facts, context.pool, context.mounts
+        context.options, request.owner, facts, context.pool, context.home, context.mounts
     )
 
 

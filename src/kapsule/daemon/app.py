@@ -40,6 +40,7 @@ from kapsule.incus.client import IncusClient, find_socket
 from kapsule.incus.errors import IncusNotFound
 from kapsule.incus.urls import path
 from kapsule.settings import Follower
+from kapsule.mounts import add_mount, remove_mount
 from kapsule.user_setup import set_up_user
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,12 @@ def bind_features(backend: Backend) -> Features:
         ),
         delete=lambda name, force, progress: delete_container(
             backend, name, force=force, progress=progress
+        ),
+        add_mount=lambda name, path, caller, progress: add_mount(
+            backend, name, path, caller, progress
+        ),
+        remove_mount=lambda name, path, caller, progress: remove_mount(
+            backend, name, path, caller, progress
         ),
         set_up_user=lambda name, user, progress: set_up_user(backend, name, user, progress),
         enter=lambda request, progress: enter_container(backend, request, progress),

@@ -45,7 +45,8 @@ class Containers(Protocol):
 class Features:
     """Everything that can be done, as callables that are bound to Incus already.
 
-    stop, restart, delete: the flag is `force`. read_devices: a container's Incus devices by name.
+    stop, restart, delete: the flag is `force`. add_mount, remove_mount: container, directory as
+    the caller wrote it, caller. read_devices: a container's Incus devices by name.
     list_images: JSON. is_taken: whether Incus has any instance of that name.
     """
 
@@ -54,6 +55,8 @@ class Features:
     stop: Callable[[str, bool, Progress], Awaitable[None]]
     restart: Callable[[str, bool, Progress], Awaitable[None]]
     delete: Callable[[str, bool, Progress], Awaitable[None]]
+    add_mount: Callable[[str, str, HostUser, Progress], Awaitable[None]]
+    remove_mount: Callable[[str, str, HostUser, Progress], Awaitable[None]]
     set_up_user: Callable[[str, HostUser, Progress], Awaitable[None]]
     enter: Callable[[EnterRequest, Progress], Awaitable[EnterReply]]
     read_devices: Callable[[str], Awaitable[Mapping[str, Mapping[str, str]]]]

@@ -195,6 +195,30 @@ class Manager(NamedInterface):
 
     @dbus_method()
     @answers
+    async def AddMount(self, name: DBusStr, path: DBusStr) -> DBusObjectPath:
+        """Share a directory of the host with a container; path may end in `:ro`."""
+        user = (await self._admin()).user
+        return await self._change(
+            "mount",
+            "Share a directory with container",
+            name,
+            lambda progress: self._features.add_mount(name, path, user, progress),
+        )
+
+    @dbus_method()
+    @answers
+    async def RemoveMount(self, name: DBusStr, path: DBusStr) -> DBusObjectPath:
+        """Share a directory with a container no longer."""
+        user = (await self._admin()).user
+        return await self._change(
+            "unmount",
+            "Take a directory out of container",
+            name,
+            lambda progress: self._features.remove_mount(name, path, user, progress),
+        )
+
+    @dbus_method()
+    @answers
     async def SetupUser(
         self,
         container_name: DBusStr,

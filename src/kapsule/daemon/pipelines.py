@@ -9,10 +9,15 @@ from kapsule.containers.start import START
 from kapsule.containers.stop import STOP
 from kapsule.create.pipeline import CREATE
 from kapsule.enter import ENTER
+from kapsule.mounts import MOUNT, UNMOUNT
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.user_setup import USER_SETUP
 
-PIPELINES: tuple[Pipeline[Any], ...] = (CREATE, USER_SETUP, ENTER, START, STOP, DELETE)
+PIPELINES: tuple[Pipeline[Any], ...] = (
+    *(CREATE, USER_SETUP, ENTER),
+    *(START, STOP, DELETE),
+    *(MOUNT, UNMOUNT),
+)
 
 
 def describe_pipelines(pipelines: Iterable[Pipeline[Any]] = PIPELINES) -> str:

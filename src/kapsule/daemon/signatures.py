@@ -28,6 +28,8 @@ RESULTS: Mapping[str, tuple[str, ...]] = {
     "StartContainer": ("operation",),
     "StopContainer": ("operation",),
     "RestartContainer": ("operation",),
+    "AddMount": ("operation",),
+    "RemoveMount": ("operation",),
     "RefreshImages": ("operation",),
     "ImportImage": ("operation",),
     "ListImages": ("images",),

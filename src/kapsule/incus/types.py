@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Config = Mapping[str, str]
 Devices = Mapping[str, Mapping[str, str]]
@@ -44,6 +45,10 @@ class InstanceUpdate(Struct, frozen=True, kw_only=True):
     profiles: tuple[str, ...] = ()
     stateful: bool = False
     description: str = ""
+
+    def changed(self, config: Config, devices: Devices) -> "InstanceUpdate":
+        """Return the same with another configuration and other devices."""
+        return replace(self, config=config, devices=devices)
 
 
 class ImageSource(

@@ -5,6 +5,7 @@ import argparse
 import os
 from typing import Any
 
+from kapsule.options.mount_paths import split_access
 from kapsule.options.parse import describe
 from kapsule.options.schema import ARRAY, BOOLEAN, Option, OptionValue, Schema
 
@@ -61,7 +62,7 @@ def _add_value(group: argparse._ArgumentGroup, option: Option) -> None:
         option.flag,
         dest=_PREFIX + option.key,
         action="append" if option.type == ARRAY else "store",
-        type=_directory_path if option.item_format == DIRECTORY_PATH else str,
+        type=directory_path if option.item_format == DIRECTORY_PATH else str,
         metavar=None if option.choices else option.metavar,
         default=argparse.SUPPRESS,
         help=_help(option) + notes + default,
@@ -75,8 +76,12 @@ def _help(option: Option) -> str:
     return f"{text}; {option.unavailable.replace('%', '%%')}" if option.unavailable else text
 
 
-def _directory_path(value: str) -> str:
-    """Make a path absolute; `~/` stays, because the daemon knows whose home it is."""
-    if not value:
+def directory_path(value: str) -> str:
+    """Make a path absolute; `~/` stays, because the daemon knows whose home it is.
+
+    What says how it is shared stays as well: options/mount_paths.py.
+    """
+    path, access = split_access(value)
+    if not path:
         raise argparse.ArgumentTypeError("the path is empty")
-    return value if value.startswith("~") else os.path.abspath(value)
+    return (path if path.startswith("~") else os.path.abspath(path)) + access

@@ -21,7 +21,8 @@ class Option(NamedTuple):
     title: a few words, for forms. description: one sentence, for help.
     choices: what a STRING may be; empty for anything.
     requires: other options and the values that they must have when this one is not at its default.
-    item_format: what an ARRAY's elements are ("directory-path"), for completion and file pickers.
+    item_format: what a STRING or an ARRAY's elements are ("directory-path"), for completion and
+    file pickers.
     metavar: the word for the value in help.
     unavailable: why the option is refused in this version; "" for an option that works.
     """

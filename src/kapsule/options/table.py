@@ -4,7 +4,7 @@
 Adding an option is one row here and the step that honours it.
 """
 
-from kapsule.options.schema import ARRAY, BOOLEAN, Option, Schema, Section
+from kapsule.options.schema import ARRAY, BOOLEAN, STRING, Option, Schema, Section
 
 CREATE_OPTIONS = Schema(
     sections=(
@@ -41,11 +41,20 @@ CREATE_OPTIONS = Schema(
                     "Share your home directory; without it the container has a home of its own",
                 ),
                 Option(
+                    "home",
+                    STRING,
+                    "",
+                    "Home Directory",
+                    "Make this directory of the host the home in the container, in place of yours",
+                    item_format="directory-path",
+                    metavar="PATH",
+                ),
+                Option(
                     "custom_mounts",
                     ARRAY,
                     (),
                     "Additional Mounts",
-                    "Share this directory of the host under the same path",
+                    "Share this directory of the host at the same path; PATH:ro for reading only",
                     item_format="directory-path",
                     metavar="PATH",
                 ),

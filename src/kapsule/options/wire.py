@@ -62,6 +62,8 @@ def _option(option: Option) -> dict[str, Any]:
         descriptor["items"] = {"type": STRING}
         if option.item_format:
             descriptor["items"]["format"] = option.item_format
+    elif option.item_format:
+        descriptor["format"] = option.item_format
     if option.requires:
         descriptor["requires"] = dict(option.requires)
     if option.choices:

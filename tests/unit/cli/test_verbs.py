@@ -169,6 +169,23 @@ def test_lifecycle_verbs_call_their_method(
     assert err.splitlines()[-1].startswith("✓ Container a ")
 
 
+@pytest.mark.parametrize(
+    ("words", "member", "arguments"),
+    [
+        (["mount", "a", "/srv//x:ro"], "AddMount", ["a", "/srv/x:ro"]),
+        (["mount", "a", "~/x"], "AddMount", ["a", "~/x"]),
+        (["unmount", "a", "/srv/x"], "RemoveMount", ["a", "/srv/x"]),
+    ],
+)
+def test_mount_and_unmount(
+    daemon: FakeDaemon, words: list[str], member: str, arguments: list[object]
+) -> None:
+    """The path goes out absolute, with what says how it is shared."""
+    daemon.run(member, Script())
+    assert main(words) == 0
+    assert daemon.calls[0] == (member, arguments)
+
+
 def test_several_names_go_on_after_a_failure(daemon: FakeDaemon, capsys: Captured) -> None:
     """Each failure is said, the others are done, and the status is 1."""
     daemon.fail("DeleteContainer", Busy.dbus_name, "Container is running\nHint: -f")

@@ -3,7 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from kapsule.containers.custom_mounts import adapted_to_host, shared_directory
+from kapsule.containers.custom_mounts import (
+    adapted_to_host,
+    shared_directory,
+    stored_mounts,
+    with_mounts,
+)
 from kapsule.errors import InvalidArgument
 
 
@@ -34,8 +39,35 @@ def test_directory_that_came_back(tmp_path: Path) -> None:
 
 def test_other_devices() -> None:
     """No other device is touched, least of all the home: without it a guest would start wrong."""
-    home = shared_directory("/no/such/home", "/home/alice")
+    home = shared_directory("/no/such/home", "/no/such/home")
     assert adapted_to_host({"kapsule-home-alice": home, "root": {"type": "disk"}}) == {}
+
+
+def test_a_home_that_was_chosen(tmp_path: Path) -> None:
+    """A directory that stands for the home is the user's choice, and can go like any other."""
+    gone = shared_directory(str(tmp_path / "gone"), "/home/alice")
+    changed = adapted_to_host({"kapsule-home-alice": gone})
+    assert changed["kapsule-home-alice"]["required"] == "false"
+
+
+def test_read_only_that_went(tmp_path: Path) -> None:
+    """One that is shared for reading only stays so."""
+    gone = shared_directory(str(tmp_path / "gone"), "/data", read_only=True)
+    device = adapted_to_host({"kapsule-mount-data": gone})["kapsule-mount-data"]
+    assert (device["readonly"], device["required"]) == ("true", "false")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "7", '{"a": 1}'])
+def test_stored_nonsense(text: str) -> None:
+    """What others wrote into the configuration does no harm."""
+    assert stored_mounts({"user.kapsule.custom-mounts": text}) == ()
+
+
+def test_stored_mounts() -> None:
+    """What is written down is read again, and without any there is no key."""
+    config = with_mounts({"a": "b"}, ["~/x", "/y:ro"])
+    assert stored_mounts(config) == ("~/x", "/y:ro")
+    assert with_mounts(config, []) == {"a": "b"}
 
 
 def test_link_in_the_way(tmp_path: Path) -> None:

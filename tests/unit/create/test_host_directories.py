@@ -78,7 +78,7 @@ async def test_missing(alice: HostUser, home: Path) -> None:
 async def test_made_as_the_user(alice: HostUser, home: Path) -> None:
     """Directories are made with the user's rights, and are the user's."""
     _mkdir(home / "a", ALICE.uid)
-    missing = await missing_directories(alice, f"{home}/a/b/c")
+    missing = await missing_directories(alice, f"{home}/a/b/c", str(home))
     assert missing == (f"{home}/a/b", f"{home}/a/b/c")
     await make_directories(alice, missing)
     assert os.stat(home / "a/b/c").st_uid == ALICE.uid

@@ -10,7 +10,7 @@ from kapsule.create.instance_config import (
     keys_to_store,
     share_network,
 )
-from kapsule.create.mounts import Mount
+from kapsule.create.mounts import Mount, home_of
 from kapsule.errors import InvalidArgument
 from kapsule.host.facts import HostFacts
 from kapsule.host.users import HostUser
@@ -36,7 +36,8 @@ def _devices(
     facts: HostFacts = _NO_GPU,
     owner: HostUser = ALICE,
 ) -> dict[str, dict[str, str]]:
-    return build_devices(options, owner, facts, "pool", mounts)
+    home = Mount(home_of(owner), home_of(owner)) if options["mount_home"] else None
+    return build_devices(options, owner, facts, "pool", home, mounts)
 
 
 def test_config() -> None:
@@ -161,6 +162,28 @@ def test_custom_mounts() -> None:
         "source": "/srv/data",
         "path": "/data",
         "recursive": "true",
+    }
+
+
+def test_a_folder_as_home() -> None:
+    """It is mounted where the home is, by the device that a home has."""
+    devices = build_devices(_NOTHING, ALICE, _NO_GPU, "pool", Mount("/home/alice", "/srv/h"), ())
+    assert devices["kapsule-home-alice"] == {
+        "type": "disk",
+        "source": "/srv/h",
+        "path": "/home/alice",
+        "recursive": "true",
+    }
+
+
+def test_read_only_mount() -> None:
+    """It comes without what is mounted in it, because Incus refuses both together."""
+    devices = _devices(_NOTHING, Mount("/data", "/data", read_only=True))
+    assert devices["kapsule-mount-data"] == {
+        "type": "disk",
+        "source": "/data",
+        "path": "/data",
+        "readonly": "true",
     }
 
 

@@ -6,9 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kapsule.create.mounts import (
+    CustomMount,
     check_source,
     clean,
+    home_folder,
     home_of,
+    parse_mount,
     plan_custom_mounts,
     steps_down,
 )
@@ -17,7 +20,8 @@ from kapsule.testing.users import ALICE, user
 
 
 def _plan(*paths: str, mounts_home: bool = False) -> tuple[str, ...]:
-    return plan_custom_mounts(paths, ALICE, mounts_home=mounts_home)
+    mounts = plan_custom_mounts(paths, ALICE, mounts_home=mounts_home)
+    return tuple(mount.path for mount in mounts)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,35 @@ def _plan(*paths: str, mounts_home: bool = False) -> tuple[str, ...]:
 def test_expansion(path: str, expected: str) -> None:
     """A home and an absolute path are understood, and cleaned up."""
     assert _plan(path) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "read_only"),
+    [
+        ("/data:ro", "/data", True),
+        ("~/x:ro", "/home/alice/x", True),
+        ("/data:rw", "/data", False),
+        ("/data:ro:rw", "/data:ro", False),
+        ("/data:rw:ro", "/data:rw", True),
+        ("/data:", "/data:", False),
+    ],
+)
+def test_access(text: str, path: str, read_only: bool) -> None:
+    """The last `:ro` or `:rw` says how it is shared, so every path can be written."""
+    assert parse_mount(text, ALICE) == CustomMount(path, read_only)
+
+
+def test_home_folder() -> None:
+    """A directory of the host can stand for the home."""
+    assert home_folder("~/boxes/dev/", ALICE) == "/home/alice/boxes/dev"
+    assert home_folder("/srv/h:rw", ALICE) == "/srv/h"
+
+
+@pytest.mark.parametrize("text", ["~", "/home/alice/", "~/x:ro", "h", "~/../bob"])
+def test_home_folders_that_cannot_be(text: str) -> None:
+    """The home itself, one that cannot be written to, and what is no path are refused."""
+    with pytest.raises(InvalidArgument):
+        home_folder(text, ALICE)
 
 
 def test_order_is_kept() -> None:
@@ -163,7 +196,8 @@ def test_plans_never_overlap(paths: list[str], mounts_home: bool) -> None:
         planned = plan_custom_mounts(paths, ALICE, mounts_home=mounts_home)
     except InvalidArgument:
         return
-    for path in planned:
+    paths = [mount.path for mount in planned]
+    for path in paths:
         assert path not in ("/", "/etc")
-        others = [other for other in planned if other is not path]
+        others = [other for other in paths if other is not path]
         assert not any((path + "/").startswith(other + "/") for other in others)

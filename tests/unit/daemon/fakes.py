@@ -86,6 +86,12 @@ class FakeWork:
             stop=lambda name, force, progress: self._change(progress, "stop", name, force),
             restart=lambda name, force, progress: self._change(progress, "restart", name, force),
             delete=lambda name, force, progress: self._change(progress, "delete", name, force),
+            add_mount=lambda name, path, user, progress: self._change(
+                progress, "mount", name, path, user.uid
+            ),
+            remove_mount=lambda name, path, user, progress: self._change(
+                progress, "unmount", name, path, user.uid
+            ),
             set_up_user=self._set_up_user,
             enter=self._enter,
             read_devices=self._read_devices,

@@ -140,6 +140,8 @@ async def test_bad_options_fail_through_the_operation(
         ("StartContainer", "s", (), ("start", "mine")),
         ("StopContainer", "sb", (True,), ("stop", "mine", True)),
         ("RestartContainer", "sb", (False,), ("restart", "mine", False)),
+        ("AddMount", "ss", ("~/x:ro",), ("mount", "mine", "~/x:ro", os.getuid())),
+        ("RemoveMount", "ss", ("/x",), ("unmount", "mine", "/x", os.getuid())),
         ("DeleteContainer", "sb", (True,), ("delete", "mine", True)),
     ],
 )

@@ -63,8 +63,8 @@ def test_a_relative_directory_becomes_absolute(
     """The daemon's working directory is not the caller's."""
     monkeypatch.chdir(tmp_path)
     here = os.getcwd()
-    assert _given("--custom-mounts", "src", "--custom-mounts", ".") == {
-        "custom_mounts": (f"{here}/src", here)
+    assert _given("--custom-mounts", "src", "--custom-mounts", ".:ro") == {
+        "custom_mounts": (f"{here}/src", f"{here}:ro")
     }
 
 

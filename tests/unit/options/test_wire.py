@@ -17,6 +17,7 @@ BINDING: dict[str, dict[str, tuple[str, object, dict[str, object]]]] = {
     "mounts": {
         "host_rootfs": ("boolean", True, {}),
         "mount_home": ("boolean", True, {}),
+        "home": ("string", "", {"format": "directory-path"}),
         "custom_mounts": (
             "array",
             [],
