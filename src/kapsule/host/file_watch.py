@@ -28,7 +28,7 @@ Places = dict[str, set[str]]
 
 
 async def follow_files(paths: Iterable[str], changed: Callable[[], object]) -> None:
-    """Call changed whenever one of the files may have changed, for ever.
+    """Call changed whenever one of the files may have changed, for ever; and once at first.
 
     paths: absolute; none has to exist. Where the kernel refuses to watch, changed is called every
     two seconds instead.
@@ -87,6 +87,7 @@ class _Watch:
 
     async def follow(self, changed: Callable[[], object]) -> None:
         self._arrange()
+        changed()  # as it may have before it was watched
         arrived = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(self._queue, arrived.set)

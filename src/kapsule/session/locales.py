@@ -57,7 +57,7 @@ def normal(name: str) -> str:
 
 
 def _is_in(place: str, listed: bytes, name: str) -> bool:
-    if "/" in name or "\0" in name:
+    if name.startswith(".") or "/" in name or "\0" in name:  # no name, but a path
         return False
     spellings = (name, normal(name))
     return any(
