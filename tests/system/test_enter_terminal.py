@@ -108,7 +108,7 @@ def test_the_terminal_is_restored(alice: User, container: str) -> None:
         screen.type("stty -a > before\n")
         screen.expect(PROMPT)
         for command in ("true", "sh -c 'kill -9 $$'", "sh -c 'stty raw -echo; kill -9 0'"):
-            screen.type(f"kapsule enter {container} -- {command}; echo back\n")
+            screen.type(f"kapsule enter {container} -- {command}; echo b''ack\n")
             screen.expect("back\r\n")
             screen.expect(PROMPT)
             screen.type("stty -a | cmp - before && echo same\n")

@@ -61,8 +61,7 @@ HOT_PATH = {
     "kapsule.cli",
     "kapsule.cli.__main__",
     "kapsule.cli.enter",
-    "kapsule.cli.enter_arguments",
-    "kapsule.cli.parser",
+    "kapsule.cli.enter_words",
     "kapsule.cli.passed_environment",
     "kapsule.client",
     "kapsule.client.bus",
@@ -77,11 +76,11 @@ HOT_PATH = {
     "kapsule.terminal.raw",
     "kapsule.terminal.relay",
 }
-# The standard library: what we need, and what argparse and jeepney bring along.
+# The standard library: what we need, and what jeepney brings along. No argparse: it is for flags.
 HOT_PATH_STANDARD = {
-    *("argparse", "array", "errno", "fcntl", "os", "select", "signal", "socket", "struct", "sys"),
+    *("array", "errno", "fcntl", "os", "select", "signal", "socket", "struct", "sys"),
     *("termios", "time", "tty"),
-    *("gettext", "locale", "re"),
+    "re",
     *("binascii", "collections", "contextlib", "copyreg", "enum", "functools", "itertools"),
     *("keyword", "math", "operator", "reprlib", "selectors", "string", "types", "typing"),
     *("warnings", "genericpath", "posixpath", "stat"),
@@ -91,9 +90,9 @@ _LIST_LOADED = """
 import sys
 before = set(sys.modules)
 sys.path[:0] = sys.argv[1:]
-from kapsule.cli import __main__, enter, enter_arguments
+from kapsule.cli import __main__, enter, enter_words
 from kapsule.client.bus import Bus
-enter_arguments.parse(["--cwd", "/", "--env", "A=1", "--root", "dev", "--", "ls"])
+assert enter_words.parse_plain(["dev", "--", "ls"])
 print(*sorted(set(sys.modules) - before))
 """
 

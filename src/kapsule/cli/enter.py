@@ -4,9 +4,10 @@
 import os
 import socket
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from kapsule.cli import passed_environment
-from kapsule.cli.enter_arguments import EnterArguments
+from kapsule.cli.enter_words import EnterArguments
 from kapsule.client.bus import Bus
 from kapsule.client.connection import OnSignal, Signal
 from kapsule.errors import InvalidArgument, KapsuleError
@@ -15,7 +16,6 @@ from kapsule.terminal import osc
 from kapsule.terminal.raw import RawMode, silence_echo
 from kapsule.terminal.relay import Relay, Terminal
 
-TYPE_CHECKING = False  # typing's own costs an import
 if TYPE_CHECKING:
     from kapsule.cli.waiting import Waiting
 
@@ -109,7 +109,7 @@ def _terminal(master: int | None, on_terminal: list[int], stack: ExitStack) -> T
 def _directory(wanted: str) -> str:
     """Return where the session shall start, as an absolute path."""
     try:
-        return os.path.join(os.getcwd(), wanted)
+        return os.path.join(os.getcwd(), wanted) if wanted else os.getcwd()
     except FileNotFoundError:  # the directory was removed under our feet
         return wanted if os.path.isabs(wanted) else os.path.expanduser("~")
 

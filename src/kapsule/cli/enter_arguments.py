@@ -6,32 +6,14 @@ Flags before NAME are ours. What follows NAME, or `--`, is the command, unchange
 
 import argparse
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from kapsule.cli.enter_words import EnterArguments, name_and_command
 from kapsule.cli.parser import Parser, Subparsers, program
 
 _MARK = ":"
 
 _ABOUT = "Enter a container as yourself: run a shell, or a command."
 _USAGE = "%(prog)s [options] [NAME] [[--] COMMAND [ARGUMENT ...]]"
-
-
-class EnterArguments(NamedTuple):
-    """What was asked for.
-
-    name: the container, "" for the default one. command: the words to run, [] for a shell. cwd:
-    where to start, "" for the same directory as here. env: NAME or NAME=VALUE, in order.
-    clean_env: pass nothing else of the environment. root: be root in the container. osc: tell the
-    terminal about it.
-    """
-
-    name: str
-    command: list[str]
-    cwd: str
-    env: list[str]
-    clean_env: bool
-    root: bool
-    osc: bool
 
 
 def parse(argv: Sequence[str]) -> EnterArguments:
@@ -43,7 +25,7 @@ def parse(argv: Sequence[str]) -> EnterArguments:
     _add_flags(parser)
     ours, rest = _split(argv, _flags_with_value(parser))
     flags = parser.parse_args(ours)
-    name, command = _name_and_command(rest)
+    name, command = name_and_command(rest)
     return EnterArguments(
         name=name,
         command=command,
@@ -124,10 +106,3 @@ def _split(argv: Sequence[str], with_value: set[str]) -> tuple[list[str], list[s
 
 def _marked(value: str) -> str:
     return value.removeprefix(_MARK)
-
-
-def _name_and_command(words: list[str]) -> tuple[str, list[str]]:
-    if words[:1] == ["--"]:
-        return "", words[1:]
-    name, command = (words[0], words[1:]) if words else ("", [])
-    return name, command[1:] if command[:1] == ["--"] else command

@@ -4,6 +4,8 @@
 An allow-list, because the host's PATH, library paths and secrets have no business in there.
 """
 
+from collections.abc import Sequence
+
 _ALWAYS = frozenset(("TERM",))
 _NAMES = _ALWAYS | {
     # the terminal and its colours
@@ -46,9 +48,7 @@ _NAMES = _ALWAYS | {
 _PREFIXES = ("LC_",)
 
 
-def choose(
-    environment: dict[str, str], extra: "list[str] | tuple[str, ...]", *, clean: bool
-) -> dict[str, str]:
+def choose(environment: dict[str, str], extra: Sequence[str], *, clean: bool) -> dict[str, str]:
     """Return what passes of the caller's environment.
 
     extra: the arguments of `--env`, NAME=VALUE or NAME; a NAME that is not set passes nothing.

@@ -6,6 +6,7 @@ The session helper runs this as root, so it imports nothing but ctypes and os.
 
 import ctypes
 import os
+import signal
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -22,6 +23,9 @@ _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _PR_SET_CHILD_SUBREAPER = 36
 
+_SYS_CLONE3 = 435  # on all architectures
+_CLONE_INTO_CGROUP = 0x200000000
+
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -30,6 +34,8 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _SYS_KEYCTL = {"x86_64": 250}.get(os.uname().machine, 219)
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc_with_gil = ctypes.PyDLL(None, use_errno=True)
+_libc_with_gil.syscall.restype = ctypes.c_long
 
 
 def _check(result: int) -> int:
@@ -45,6 +51,37 @@ def setns(descriptor: int, kinds: int) -> None:
     descriptor: a pidfd, whose process's namespaces are meant. kinds: CLONE_NEW* flags.
     """
     _check(_libc.setns(descriptor, kinds))
+
+
+class _CloneArguments(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            *("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size"),
+            *("tls", "set_tid", "set_tid_size", "cgroup"),
+        )
+    )
+
+
+def fork_into(cgroup: int) -> int:
+    """Fork, as os.fork() does, a child that is born in another cgroup: clone3(2).
+
+    cgroup: a descriptor of its directory, of version 2. A process that moves there instead waits
+    for an RCU grace period, some 10 ms: kernel/cgroup/cgroup.c, cgroup_threadgroup_rwsem.
+    For processes with one thread. Raises OSError, with ENOSYS or EPERM where it is not to be had.
+    """
+    arguments = _CloneArguments(flags=_CLONE_INTO_CGROUP, exit_signal=signal.SIGCHLD, cgroup=cgroup)
+    interpreter = ctypes.pythonapi
+    interpreter.PyOS_BeforeFork()
+    result = _libc_with_gil.syscall(_SYS_CLONE3, ctypes.byref(arguments), ctypes.sizeof(arguments))
+    if result == 0:
+        interpreter.PyOS_AfterFork_Child()
+        return 0
+    number = ctypes.get_errno()
+    interpreter.PyOS_AfterFork_Parent()
+    if result < 0:
+        raise OSError(number, os.strerror(number))
+    return int(result)
 
 
 def set_dumpable(value: bool) -> None:

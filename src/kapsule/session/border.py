@@ -51,14 +51,15 @@ _LIMITS = {
 class Border(NamedTuple):
     """A container's border.
 
-    namespaces: CLONE_NEW* flags of those that differ from ours. cgroups: the files of the host to
-    write a pid to. capabilities: init's bounding set. label: a file, and what to write to it for
-    init's security label, or None. score: init's oom_score_adj. limits: what each RLIMIT_* of a
-    session shall be.
+    namespaces: CLONE_NEW* flags of those that differ from ours. cgroup: the directory of the one
+    of version 2, "" where there is none. v1_cgroups: those of version 1. capabilities: init's
+    bounding set. label: a file, and what to write to it for init's security label, or None. score:
+    init's oom_score_adj. limits: what each RLIMIT_* of a session shall be.
     """
 
     namespaces: int
-    cgroups: tuple[str, ...]
+    cgroup: str
+    v1_cgroups: tuple[str, ...]
     capabilities: int
     label: tuple[str, str] | None
     score: str
@@ -79,9 +80,11 @@ def survey(init: int, pidfd: int, login: int | None = None) -> Border:
     limits a session shall have. Raises ProcessLookupError when init is gone, OSError.
     """
     example = init if login is None else login
+    cgroups = _cgroups(example, leaf=login is None)
     border = Border(
         namespaces=_differing_namespaces(init),
-        cgroups=_cgroup_files(example, leaf=login is None),
+        cgroup=cgroups.pop("", ""),
+        v1_cgroups=tuple(cgroups.values()),
         capabilities=_bounding_set(init),
         label=_label(init),
         score=_read(f"/proc/{init}/oom_score_adj"),
@@ -94,10 +97,10 @@ def survey(init: int, pidfd: int, login: int | None = None) -> Border:
 
 def cross(border: Border, pidfd: int) -> None:
     """Take this process into the container, as its root. Called in a process that was forked after
-    `join_pid_namespace`; raises OSError.
+    `join_pid_namespace`; raises OSError. A border without a cgroup leaves that as it is.
     """
-    for path in border.cgroups:
-        with open(path, "w") as file:
+    for directory in filter(None, (border.cgroup, *border.v1_cgroups)):
+        with open(directory + "/cgroup.procs", "w") as file:
             file.write("0")
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write(border.score)
@@ -139,10 +142,13 @@ def _differing_namespaces(pid: int) -> int:
     )
 
 
-def _cgroup_files(pid: int, *, leaf: bool) -> tuple[str, ...]:
-    """Return the files that take a process into pid's cgroups, or into a leaf beside init's."""
+def _cgroups(pid: int, *, leaf: bool) -> dict[str, str]:
+    """Return the directories of pid's cgroups by hierarchy, "" being version 2.
+
+    leaf: in version 2, a leaf beside init's cgroup is meant instead, and made.
+    """
     mounts = _cgroup_mounts()
-    files = []
+    directories = {}
     for line in _read(f"/proc/{pid}/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers not in mounts:
@@ -151,8 +157,8 @@ def _cgroup_files(pid: int, *, leaf: bool) -> tuple[str, ...]:
         if controllers == "" and leaf:
             directory = os.path.join(directory.removesuffix("/init.scope"), _ATTACH_LEAF)
             os.makedirs(directory, exist_ok=True)
-        files.append(directory + "/cgroup.procs")
-    return tuple(files)
+        directories[controllers] = directory
+    return directories
 
 
 def _cgroup_mounts() -> dict[str, str]:

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fork a process that works inside a container and reports to its parent on the host."""
 
+import logging
 import os
 import socket
 from collections.abc import Callable
 from typing import NoReturn
 
 from kapsule.errors import GuestError, InternalError, KapsuleError
+from kapsule.linux import syscalls
 from kapsule.session import border, protocol
+
+log = logging.getLogger(__name__)
 
 Work = Callable[[socket.socket], None]
 
@@ -21,7 +25,7 @@ def fork_inside(line: border.Border, pidfd: int, work: Work) -> tuple[int, socke
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     border.join_pid_namespace(line, pidfd)
-    child = os.fork()
+    child, line = _fork(line)
     if child == 0:
         ours.close()
         _run(line, pidfd, work, theirs)
@@ -32,6 +36,19 @@ def fork_inside(line: border.Border, pidfd: int, work: Work) -> tuple[int, socke
 def error_message(error: KapsuleError) -> protocol.Message:
     """Return the message that stands for an error."""
     return {"error": error.dbus_name, "text": error.to_text()}
+
+
+def _fork(line: border.Border) -> tuple[int, border.Border]:
+    """Fork into the container's cgroup where the kernel lets us; return what is left to cross."""
+    if line.cgroup:
+        cgroup = os.open(line.cgroup, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return syscalls.fork_into(cgroup), line._replace(cgroup="")
+        except OSError as error:
+            log.debug("cannot fork into %s: %s", line.cgroup, error)
+        finally:
+            os.close(cgroup)
+    return os.fork(), line
 
 
 def _run(line: border.Border, pidfd: int, work: Work, channel: socket.socket) -> NoReturn:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapsule.cli.enter_arguments import EnterArguments, parse
+from kapsule.cli.enter_arguments import parse
+from kapsule.cli.enter_words import EnterArguments, parse_plain
 
 NOTHING = EnterArguments("", [], "", [], clean_env=False, root=False, osc=True)
 OURS = ("--cwd", "--env", "--clean-env", "--root", "--no-osc", "--help", "-h")
@@ -115,3 +116,13 @@ def test_flags_never_mix_with_the_command(
     flags += ["--cwd", cwd] + ["--clean-env"] * clean + ["--root"] * root
     expected = EnterArguments(name, words, cwd, env, clean_env=clean, root=root, osc=True)
     assert parse([*flags, name, "--", *words]) == expected
+
+
+@given(st.lists(st.text()))
+def test_the_short_way_says_the_same(words: list[str]) -> None:
+    """Without a flag of ours, argparse has nothing to add."""
+    plain = parse_plain(words)
+    if plain is None:
+        assert words[0].startswith("-")
+    else:
+        assert plain._replace(env=[]) == parse(words)

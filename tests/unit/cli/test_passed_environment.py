@@ -14,7 +14,7 @@ HOST = {
 
 
 def test_only_listed_names_pass() -> None:
-    """PATH, library paths and secrets stay on the host; terminal, language, display, editor pass."""
+    """PATH, library paths and secrets stay on the host; terminal, language and editor pass."""
     assert choose(HOST, [], clean=False) == {
         name: HOST[name] for name in ("TERM", "LANG", "LC_TIME", "EDITOR", "WAYLAND_DISPLAY")
     }
