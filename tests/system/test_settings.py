@@ -350,6 +350,22 @@ def test_what_cannot_be_written_keeps_nothing_else(
     incus("exec", container, "--", "umount", "/etc/resolv.conf")
 
 
+def test_in_a_network_of_its_own(alice: User, fresh_name: str, resolv_conf: Path) -> None:
+    """A guest on a bridge that has no name server gets the host's, without the host's loopback."""
+    _create(alice, fresh_name, "busybox")
+    incus("stop", "--force", fresh_name)
+    lines = incus("config", "get", fresh_name, "raw.lxc").splitlines()
+    own = [line for line in lines if not line.startswith(("lxc.net", "lxc.namespace"))]
+    incus("config", "set", fresh_name, "raw.lxc", "\n".join(own))
+    incus("network", "attach", "incusbr0", fresh_name, "eth0")
+    resolv_conf.write_text("nameserver 127.0.0.1\nnameserver 192.0.2.51\n")
+    incus("start", fresh_name)
+    incus("exec", fresh_name, "--", "rm", "/etc/resolv.conf")
+    resolv_conf.write_text("nameserver 127.0.0.1\nnameserver 192.0.2.52\n")
+    _until(lambda: "192.0.2.52\n" in _read(fresh_name, "/etc/resolv.conf"))
+    assert "127.0.0.1" not in _read(fresh_name, "/etc/resolv.conf")
+
+
 @pytest.fixture
 def _desktop() -> Iterator[None]:
     """A host with a font, and themes that no guest has."""

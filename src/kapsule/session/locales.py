@@ -12,10 +12,10 @@ import struct
 from collections.abc import Iterable, Mapping
 
 FALLBACK = "C.UTF-8"
+BUILT_IN = frozenset({"", "C", "POSIX", "C.UTF-8", "C.utf8"})
 # glibc's own place, and where NixOS keeps the archive.
 DIRECTORIES = ("/usr/lib/locale", "/run/current-system/sw/lib/locale")
 
-_BUILT_IN = {"", "C", "POSIX", "C.UTF-8", "C.utf8"}
 _VARIABLE = re.compile(r"LANG\Z|LC_")
 _ARCHIVE = "locale-archive"
 # struct locarhead of glibc's locale/locarchive.h: the magic number and eleven more of 32 bits, of
@@ -40,7 +40,7 @@ def missing(names: Iterable[str], directories: Iterable[str] = DIRECTORIES) -> s
     A guest without any of the directories has another C library, such as musl, which takes every
     name. directories: where glibc's locales are.
     """
-    asked = set(names) - _BUILT_IN
+    asked = set(names) - BUILT_IN
     places = [place for place in directories if os.path.isdir(place)] if asked else []
     for place in places:
         listed = _names_in_archive(os.path.join(place, _ARCHIVE))

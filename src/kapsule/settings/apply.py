@@ -37,13 +37,13 @@ async def apply_settings(backend: Backend, name: str) -> Applied:
 
     Raises Busy when it does not run, GuestError when nothing can be read in it, IncusError.
     """
-    settings = await gather_settings()
+    settings, shown = await asyncio.gather(gather_settings(), _appearance(backend, name))
     boot = await backend.guests.boot(name)
-    shown = await _appearance(backend, name)
     paths = {*time_zone.paths(settings), *locale.PATHS, *name_servers.PATHS, *scripts.PATHS}
     paths |= set(appearance.paths(shown))
-    files = await backend.guests.read(name, sorted(paths))
-    missing = await _missing_locales(backend, name, settings)
+    files, missing = await asyncio.gather(
+        backend.guests.read(name, sorted(paths)), _missing_locales(backend, name, settings)
+    )
     shares_network = _shares_network(boot.pid)
     own = scripts.plan_scripts(files, settings, shares_network=shares_network)
     servers = name_servers.plan_name_servers(files, settings, shares_network=shares_network)

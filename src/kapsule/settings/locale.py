@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 from kapsule.host.settings import DEFAULT_LOCALE, LOCALE_CONF, HostSettings, Locale, parse_locale
 from kapsule.session.guest_actions import FILE, SYMLINK, Action, GuestFile, WriteFile
-from kapsule.session.locales import DIRECTORIES, FALLBACK
+from kapsule.session.locales import BUILT_IN, DIRECTORIES, FALLBACK
 
 _DEBIAN = "/etc/debian_version"
 _DEFAULTS = "/etc/default"
@@ -15,8 +15,9 @@ PATHS = (LOCALE_CONF, DEFAULT_LOCALE, _DEFAULTS, _DEBIAN, *DIRECTORIES)
 
 
 def locales_of(settings: HostSettings) -> frozenset[str]:
-    """Return the locales that the settings name."""
-    return frozenset(value for name, value in settings.locale if name != _LANGUAGES)
+    """Return the locales that the settings name, without those that every guest has."""
+    named = (value for name, value in settings.locale if name != _LANGUAGES)
+    return frozenset(named) - BUILT_IN
 
 
 def plan_locale(
