@@ -14,6 +14,13 @@ from . import cache
 
 PARTS = ("", "-updates", "-backports")
 ROLLING_NAMES = ("stable", "testing", "unstable", "sid")
+# Left out of every system: texts, and 300 MB that drivers of GPUs and video codecs consist of.
+LEFT_OUT = (
+    *("share/man/*", "share/doc/*", "share/info/*", "share/locale/*"),
+    *("lib/*/dri/*", "lib/*/libLLVM*", "lib/*/libgallium*", "lib/*/libz3.*", "lib/*/libmfx*"),
+    *("lib/*/libavcodec*", "lib/*/libx265*", "lib/*/libcodec2*", "lib/*/libSvtAv1*"),
+    *("lib/*/libaom*", "lib/*/librsvg*"),
+)
 
 
 def bootstrap(
@@ -37,7 +44,7 @@ def bootstrap(
         '--aptopt=Acquire::Check-Valid-Until "false"',
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Sandbox::User "root"',
-        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")),
+        *(f"--dpkgopt=path-exclude=/usr/{pattern}" for pattern in LEFT_OUT),
         "--dpkgopt=path-include=/usr/share/locale/locale.alias",
         "--dpkgopt=force-unsafe-io",
         f"--include={','.join(packages)}",

@@ -11,10 +11,16 @@ from pathlib import Path
 from . import cache, debian
 
 SCRIPTS = Path(__file__).parents[1] / "guests"
-NAMES = ("debian", "ubuntu-like", "busybox", "noshell", "hung")
+NAMES = ("debian", "desktop", "ubuntu-like", "busybox", "noshell", "hung")
 DEBIAN_PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "sudo", "locales"),
     *("iproute2", "procps", "bash", "login", "passwd", "util-linux", "tmux", "vim-tiny"),
+)
+# Programs that use what the host shares, and containers in the container.
+DESKTOP_PACKAGES = (
+    *("wayland-utils", "foot", "x11-utils", "fontconfig", "pulseaudio-utils", "pipewire-bin"),
+    *("gpg", "gpg-agent", "openssh-client", "dbus-bin", "netcat-openbsd"),
+    *("podman", "crun", "uidmap", "fuse-overlayfs", "slirp4netns", "passt", "nftables"),
 )
 COMPILER_SUITE = "bookworm"
 
@@ -29,8 +35,12 @@ def images(suite: str, host: Path) -> Path:
     def build(folder: Path) -> None:
         tree = folder / "tree"
         tree.mkdir()
-        script = SCRIPTS / "debian"
-        debian.bootstrap(tree, suite, DEBIAN_PACKAGES, f"--customize-hook={script}")
+        hook = f"--customize-hook={SCRIPTS / 'debian'}"
+        debian.bootstrap(tree, suite, (*DEBIAN_PACKAGES, *DESKTOP_PACKAGES), hook)
+        _pack(folder, "desktop", tree)
+        cache.remove_tree(tree)
+        tree.mkdir()
+        debian.bootstrap(tree, suite, DEBIAN_PACKAGES, hook)
         _pack(folder, "debian", tree)
         _run_script("ubuntu-like", tree)
         _pack(folder, "ubuntu-like", tree)

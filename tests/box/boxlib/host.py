@@ -20,6 +20,9 @@ PACKAGES = (
     *("attr", "acl", "btrfs-progs", "squashfs-tools", "xz-utils"),
     # what the product and its tests run
     *("python3", "tmux", "vim-tiny", "busybox-static", "libcap2-bin"),
+    # the desktop that containers share
+    *("weston", "wayland-utils", "xvfb", "x11-utils", "pulseaudio", "pipewire"),
+    *("gpg", "gpg-agent", "openssh-client"),
 )
 
 # From backports, whatever version the suite itself has.
