@@ -4,13 +4,17 @@
 import json
 import os.path
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from kapsule import names
-from kapsule.errors import InvalidArgument
+from kapsule.errors import Busy, InvalidArgument
+from kapsule.host.patience import run_in_own_thread
 
 # How the names of their devices begin.
 CUSTOM_MOUNT = "kapsule-mount-"
 HOME = "kapsule-home-"
+
+_PATIENCE = 10.0  # seconds for a file system that does not answer
 
 Device = Mapping[str, str]
 
@@ -30,6 +34,20 @@ def shared_directory(
     elif is_there:
         device["recursive"] = "true"
     return device if is_there else device | {"required": "false"}
+
+
+async def adapt_to_host(name: str, devices: Mapping[str, Device]) -> dict[str, dict[str, str]]:
+    """Return adapted_to_host(devices). name: of the container that has them.
+
+    Raises InvalidArgument, and Busy when a file system does not answer.
+    """
+    try:
+        return await run_in_own_thread(partial(adapted_to_host, devices), _PATIENCE)
+    except OSError as error:
+        raise Busy(
+            f"A directory that {name} shares does not answer: {error.strerror}",
+            hint="Is it on a network file system whose server is away?",
+        ) from error
 
 
 def adapted_to_host(devices: Mapping[str, Device]) -> dict[str, dict[str, str]]:
@@ -72,6 +90,15 @@ def with_mounts(config: Mapping[str, str], texts: Iterable[str]) -> dict[str, st
     others = {key: value for key, value in config.items() if key != names.KEY_CUSTOM_MOUNTS}
     listed = list(texts)
     return others | {names.KEY_CUSTOM_MOUNTS: json.dumps(listed)} if listed else others
+
+
+def mounts_below(source: str) -> bool:
+    """Whether something of the host is mounted in the directory: proc_pid_mountinfo(5)."""
+    with open("/proc/self/mountinfo") as table:
+        points = [line.split()[4] for line in table]
+    # Blanks and the like are written as octal numbers there.
+    prefix = source.replace("\\", r"\134").replace(" ", r"\040") + "/"
+    return any(point.startswith(prefix) for point in points)
 
 
 def _is_chosen(name: str, device: Device) -> bool:

@@ -2,19 +2,14 @@
 """Start a container, or thaw a frozen one."""
 
 from dataclasses import dataclass
-from functools import partial
 
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import FROZEN, RUNNING
-from kapsule.containers.custom_mounts import adapted_to_host
-from kapsule.errors import Busy
+from kapsule.containers.custom_mounts import adapt_to_host
 from kapsule.host import network_namespace
-from kapsule.host.patience import run_in_own_thread
 from kapsule.incus import instances
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.pipeline.progress import MessageKind, Progress
-
-_PATIENCE = 10.0  # seconds for a file system that does not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +54,7 @@ async def leave_out_what_is_gone(context: StartContext) -> None:
     if context.status == FROZEN:
         return
     devices = (await instances.get_instance(incus, name)).devices
-    try:
-        changed = await run_in_own_thread(partial(adapted_to_host, devices), _PATIENCE)
-    except OSError as error:
-        raise Busy(
-            f"A directory that {name} shares does not answer: {error.strerror}",
-            hint="Is it on a network file system whose server is away?",
-        ) from error
+    changed = await adapt_to_host(name, devices)
     if changed:
         await instances.add_devices(incus, name, changed)
     for device in changed.values():

@@ -5,17 +5,23 @@ from dataclasses import dataclass, field
 
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import FROZEN, RUNNING
-from kapsule.containers.custom_mounts import shared_directory, stored_mounts, with_mounts
+from kapsule.containers.custom_mounts import (
+    adapt_to_host,
+    mounts_below,
+    shared_directory,
+    stored_mounts,
+    with_mounts,
+)
 from kapsule.create.device_names import mount_device
 from kapsule.create.host_directories import make_missing, provide_directory, remove_directories
 from kapsule.create.mounts import CustomMount, clean, steps_down
 from kapsule.errors import Busy
 from kapsule.host.users import HostUser, look_up
 from kapsule.incus import instances
-from kapsule.incus.types import Instance, InstanceUpdate
+from kapsule.incus.types import Devices, Instance, InstanceUpdate
 from kapsule.mounts import paths
 from kapsule.pipeline.pipeline import Pipeline
-from kapsule.pipeline.progress import Progress
+from kapsule.pipeline.progress import MessageKind, Progress
 from kapsule.session.guest_actions import Action, MakeDirectory
 
 
@@ -24,7 +30,8 @@ class MountContext:
     """One run: its input, then the results of its steps.
 
     text: the directory as the caller wrote it, then as it is written down. instance, owner: whose
-    mount it becomes. mount: what is meant. source: what it leads to. made: directories of the host
+    mount it becomes. mount: what is meant. source: what it leads to. adapted: its other
+    devices that have to change, because Incus checks them all. made: directories of the host
     that were made. undo: what takes back what was done inside the container. device: its name.
     """
 
@@ -37,6 +44,7 @@ class MountContext:
     owner: HostUser = field(init=False)
     mount: CustomMount = field(init=False)
     source: str = ""
+    adapted: Devices = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
     undo: list[Action] = field(default_factory=list)
     device: str = ""
@@ -74,6 +82,7 @@ async def check_mount(context: MountContext) -> None:
     context.owner = caller if is_owner else await look_up(container.owner)
     context.text = paths.text_for(context.text, caller, context.owner)
     context.mount = paths.check_new(context.instance.config, context.text, context.owner)
+    context.adapted = await adapt_to_host(context.name, context.instance.devices)
 
 
 async def _remove_directories(context: MountContext) -> None:
@@ -131,7 +140,7 @@ async def add_device(context: MountContext) -> None:
         context.device = mount_device(mount.path, current.devices)
         shared = shared_directory(context.source, mount.path, read_only=mount.read_only)
         texts = [*stored_mounts(current.config), context.text]
-        devices = {**current.devices, context.device: shared}
+        devices = {**current.devices, **context.adapted, context.device: shared}
         return current.changed(with_mounts(current.config, texts), devices)
 
     await instances.update_instance(context.backend.incus, context.name, change)
@@ -144,3 +153,8 @@ async def read_back(context: MountContext) -> None:
     is_running = container is not None and container.status == RUNNING
     when = "now" if is_running else f"when {context.name} starts"
     context.progress.message(f"{context.mount.path} is in the container {when}")
+    if is_running and not context.mount.read_only and mounts_below(context.source):
+        context.progress.message(
+            f"What is mounted in it comes when {context.name} starts the next time",
+            MessageKind.WARNING,
+        )

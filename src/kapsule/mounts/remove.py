@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import RUNNING
-from kapsule.containers.custom_mounts import stored_mounts
+from kapsule.containers.custom_mounts import adapt_to_host, stored_mounts
 from kapsule.errors import NotFound
 from kapsule.host.users import HostUser, look_up
 from kapsule.incus import instances
+from kapsule.incus.types import Devices, InstanceUpdate
 from kapsule.mounts import paths
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.pipeline.progress import Progress
@@ -16,7 +17,10 @@ from kapsule.pipeline.progress import Progress
 
 @dataclass(slots=True)
 class UnmountContext:
-    """One run: its input, then what was found. owner: of the container. path: of the mount."""
+    """One run: its input, then what was found. owner: of the container. path: of the mount.
+
+    adapted: its other devices that have to change, because Incus checks them all.
+    """
 
     backend: Backend
     name: str
@@ -25,6 +29,7 @@ class UnmountContext:
     progress: Progress
     owner: HostUser = field(init=False)
     path: str = ""
+    adapted: Devices = field(default_factory=dict)
 
 
 UNMOUNT = Pipeline[UnmountContext]("unmount", "Share a directory with a container no longer")
@@ -55,15 +60,20 @@ async def find_mount(context: UnmountContext) -> None:
             f"Container '{context.name}' has no custom mount at {context.path}",
             hint="It has: " + (", ".join(stored) or "none"),
         )
+    found = (await instances.get_instance(context.backend.incus, context.name)).devices
+    others = {name: each for name, each in found.items() if each.get("path") != context.path}
+    context.adapted = await adapt_to_host(context.name, others)
 
 
 @UNMOUNT.step(200)
 async def remove_device(context: UnmountContext) -> None:
     """Take the device from the instance and the mount from what is written down, in one change."""
-    path, owner = context.path, context.owner
-    await instances.update_instance(
-        context.backend.incus, context.name, lambda current: paths.without(current, path, owner)
-    )
+
+    def change(current: InstanceUpdate) -> InstanceUpdate:
+        left = paths.without(current, context.path, context.owner)
+        return left.changed(left.config, {**left.devices, **context.adapted})
+
+    await instances.update_instance(context.backend.incus, context.name, change)
 
 
 @UNMOUNT.step(300)
