@@ -89,9 +89,10 @@ class Guests:
                 self._boots[name] = await self._find_boot(name)
             return self._boots[name]
 
-    async def login(self, name: str, user: str, uid: int) -> Login:
+    async def login(self, name: str, user: str, uid: int, *, own_session: bool = False) -> Login:
         """Return the user's login session in the container; open it when there is none.
 
+        own_session: whether the user has services and a bus of their own in there, which run then.
         Raises NoAccount when the guest has no such user, GuestError when it does not come up.
         """
         boot = await self.boot(name)
@@ -100,7 +101,9 @@ class Guests:
         async with self._lock(name):
             login = self._living_login(name, uid)
             if login is None:
-                login = self._logins[name, uid] = await self._open_login(boot, user, uid)
+                login = self._logins[name, uid] = await self._open_login(
+                    boot, user, uid, own_session
+                )
             return login
 
     async def read(self, name: str, paths: Sequence[str]) -> dict[str, GuestFile | None]:
@@ -203,8 +206,8 @@ class Guests:
                 return boot
         raise Busy(f"Container '{name}' is not running", hint="It may have just stopped; try again")
 
-    async def _open_login(self, boot: Boot, user: str, uid: int) -> Login:
-        message = {"init": boot.pid, "name": user, "uid": uid}
+    async def _open_login(self, boot: Boot, user: str, uid: int, own_session: bool) -> Login:
+        message = {"init": boot.pid, "name": user, "uid": uid, "own_session": own_session}
         reply = await self.call("login", message, [boot.pidfd])
         reply.channel.close()
         try:

@@ -19,7 +19,10 @@ async def set_up_guest(context: CreateContext) -> None:
     files = await guests.read(name, PATHS)
     while True:
         try:
-            await guests.apply(name, plan_guest(name, files, _parents_of_mounts(context)))
+            own_session = bool(context.options["session_mode"])
+            parents = _parents_of_mounts(context)
+            actions = plan_guest(name, files, parents, own_session=own_session)
+            await guests.apply(name, actions)
             return
         except GuestError:
             # It is booting, and may have changed what the plan was made for.

@@ -11,6 +11,7 @@ from kapsule.containers.guest import Reply
 from kapsule.containers.start import start_container
 from kapsule.create import create_container
 from kapsule.enter import desktop
+from kapsule.enter.missing import missing_directories
 from kapsule.enter.request import EnterContext, EnterReply
 from kapsule.errors import Busy, NoAccount
 from kapsule.pipeline.pipeline import Pipeline
@@ -86,9 +87,17 @@ async def plan_desktop(context: EnterContext) -> None:
     place = desktop.Place(
         request.environment, request.caller.home, f"/run/user/{request.caller.uid}"
     )
-    has_own_bus = context.entered.config.get(names.KEY_SESSION_MODE) == "true"
-    context.shares = desktop.plan(place, with_bus=not has_own_bus)
+    context.shares = desktop.plan(place, with_bus=not _has_own_session(context))
     context.passed = desktop.passed(request.environment) | {"XDG_RUNTIME_DIR": place.runtime}
+
+
+@ENTER.step(650)
+async def note_missing_directories(context: EnterContext) -> None:
+    """Say which of the directories that it shares are gone from the host."""
+    caller = context.request.caller
+    if caller.uid == context.entered.owner:
+        gone = await missing_directories(context.entered, caller)
+        context.notes += [f"{path} is not there; the container goes without it" for path in gone]
 
 
 @ENTER.step(700)
@@ -108,6 +117,10 @@ def _as_root(context: EnterContext) -> bool:
     return context.request.root or context.request.caller.uid == 0
 
 
+def _has_own_session(context: EnterContext) -> bool:
+    return context.entered.config.get(names.KEY_SESSION_MODE) == "true"
+
+
 async def _set_up(context: EnterContext) -> None:
     name, registry = context.request.name, context.backend.registry
     async with registry.lock(name):
@@ -117,7 +130,7 @@ async def _set_up(context: EnterContext) -> None:
 async def _open_login(context: EnterContext) -> None:
     caller = context.request.caller
     context.login = await context.backend.guests.login(
-        context.request.name, caller.name, caller.uid
+        context.request.name, caller.name, caller.uid, own_session=_has_own_session(context)
     )
 
 

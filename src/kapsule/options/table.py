@@ -18,7 +18,6 @@ CREATE_OPTIONS = Schema(
                     False,
                     "Session Mode",
                     "Run a user session of its own in the container, with its own session bus",
-                    unavailable="session mode is not in this version yet",
                 ),
             ),
         ),

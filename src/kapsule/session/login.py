@@ -14,8 +14,8 @@ import socket
 import time
 from functools import partial
 
-from kapsule.errors import GuestError, NoAccount, from_dbus
-from kapsule.session import accounts, border, logins, program, protocol
+from kapsule.errors import GuestError, KapsuleError, NoAccount, from_dbus
+from kapsule.session import accounts, border, logins, program, protocol, user_bus
 from kapsule.session.environment import DEFAULT_PATH
 from kapsule.session.inside import fork_inside
 
@@ -35,7 +35,8 @@ _DEADLINE = 30.0
 def open_login(channel: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
     """Open a login session and answer.
 
-    message: "init" (pid), "name" and "uid" of the user. descriptors: a pidfd of init.
+    message: "init" (pid), "name" and "uid" of the user, "own_session" (whether they shall have
+    services and a bus of their own in there). descriptors: a pidfd of init.
     Answers with "login" (a pid on the host, or None where the guest knows no PAM or does not let
     the user in), "environment", "groups", "note"; and a pidfd of the login.
     """
@@ -44,6 +45,7 @@ def open_login(channel: socket.socket, message: protocol.Message, descriptors: l
     note = ""
     if login is None:
         login, note = _open(message, descriptors[0])
+        _wait_for_services(message, descriptors[0], login)
     if login is None:
         protocol.send(channel, {"login": None, "note": note})
         return
@@ -64,6 +66,26 @@ def _open(message: protocol.Message, pidfd: int) -> tuple[int | None, str]:
         return _only_child(child), ""
     os.kill(child, signal.SIGKILL)
     return None, "The container's su opened no login session; going in without one"
+
+
+def _wait_for_services(message: protocol.Message, pidfd: int, login: int | None) -> None:
+    """Where the user has services of their own, wait for them; else end the login that began."""
+    if not message["own_session"]:
+        return
+    line = border.survey(message["init"], pidfd)
+    _, inside = fork_inside(line, pidfd, partial(_wait_inside, message["uid"], login is not None))
+    try:
+        _receive(inside)
+    except KapsuleError:
+        if login is not None:
+            os.kill(login, signal.SIGKILL)
+        raise
+
+
+def _wait_inside(uid: int, has_login: bool, channel: socket.socket) -> None:
+    user_bus.check_guest(has_login)
+    user_bus.wait(uid)
+    protocol.send(channel, {})
 
 
 def _receive(inside: socket.socket) -> protocol.Message:

@@ -11,7 +11,7 @@ from kapsule.incus import instances
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.pipeline.progress import Progress
 from kapsule.session.guest_actions import Action, GuestFile
-from kapsule.user_setup import account, home, subordinate_ids, sudo
+from kapsule.user_setup import account, home, linger, subordinate_ids, sudo
 from kapsule.user_setup.groups import join_groups
 from kapsule.user_setup.guest_texts import ACCOUNT_FILES, read_accounts, write_accounts
 from kapsule.user_setup.tables import Accounts
@@ -80,6 +80,7 @@ async def read_guest(context: UserSetupContext) -> None:
     """Read what the guest has at all paths that matter, at once."""
     user = context.user
     paths = {*ACCOUNT_FILES, *subordinate_ids.SUBORDINATE_FILES, *sudo.sudo_paths(user)}
+    paths |= {*linger.linger_paths(user)}
     paths |= {user.shell, *account.FALLBACK_SHELLS, home.home_path(user), home.SKELETON}
     absolute = sorted(path for path in paths if path.startswith("/"))
     context.files = await context.backend.guests.read(context.name, absolute)
@@ -117,6 +118,15 @@ async def plan_subordinate_ids(context: UserSetupContext) -> None:
     """Plan the ranges of ids for rootless containers."""
     former = account.former_names(context.before.passwd, context.user)
     context.actions += subordinate_ids.plan_subordinate_ids(context.files, context.user, former)
+
+
+@USER_SETUP.step(650)
+async def plan_linger(context: UserSetupContext) -> None:
+    """Plan that the user's own services run, where the container has a session of its own."""
+    registry, name = context.backend.registry, context.name
+    container = registry.find(name) or await registry.refresh(name)
+    if container and container.config.get(names.KEY_SESSION_MODE) == "true":
+        context.actions += linger.plan_linger(context.files, context.user)
 
 
 async def _take_back(context: UserSetupContext) -> None:

@@ -96,7 +96,7 @@ def test_the_help_says_defaults_choices_and_what_is_refused() -> None:
     assert "{host,none}" in text
     text = " ".join(_parser(CREATE_OPTIONS).format_help().split())
     assert "--no-session-mode The opposite of --session-mode (the default)" in text
-    assert "session mode is not in this version yet" in text
+    assert "NVIDIA driver injection is not in this version yet" in text
     assert "--custom-mounts PATH Share this directory" in text
 
 

@@ -104,7 +104,7 @@ def test_an_option_of_a_later_version_may_be_set_to_its_default() -> None:
     assert parse_options(TABLE, {"later": False}) == {"later": False}
 
 
-@pytest.mark.parametrize("key", ["session_mode", "nvidia_drivers"])
+@pytest.mark.parametrize("key", ["nvidia_drivers"])
 def test_the_real_table_refuses_what_is_not_in_this_version(key: str) -> None:
     """Session mode and the NVIDIA drivers come later."""
     with pytest.raises(NotSupported, match="not in this version yet"):

@@ -64,7 +64,7 @@ def test_the_json_says_which_options_are_refused() -> None:
         for section in _document()["sections"]
         for option in section["options"]
     }
-    assert "not in this version" in options["session_mode"]["unavailable"]
+    assert "not in this version" in options["nvidia_drivers"]["unavailable"]
     assert "unavailable" not in options["gpu"]
 
 

@@ -271,6 +271,7 @@ def test_the_steps_are_in_order() -> None:
         "plan_home",
         "plan_sudo",
         "plan_subordinate_ids",
+        "plan_linger",
         "apply",
         "mark_set_up",
     ]
