@@ -28,6 +28,11 @@ def home_device(user: str) -> str:
     return f"{HOME}{_ILLEGAL.sub('-', user)[:room]}-{_hash(user, _SHORT)}"
 
 
+def node_device(path: str) -> str:
+    """Return the name of the device of a node. path: below /dev."""
+    return "kapsule-" + path.removeprefix("/dev/").replace("/", "-")
+
+
 def mount_device(path: str, taken: Collection[str]) -> str:
     """Return the name of the device of a custom mount.
 

@@ -10,6 +10,7 @@ from kapsule.session.guest_actions import (
     Action,
     GuestFile,
     MakeDirectory,
+    SetFileCapability,
     SetHostname,
     WriteFile,
 )
@@ -23,6 +24,11 @@ _LOOPBACK = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 # containers.conf(5), "cgroup_manager".
 _PODMAN = "/etc/containers/containers.conf.d/50-kapsule-cgroupfs.conf"
 _PODMAN_TEXT = '[engine]\ncgroup_manager = "cgroupfs"\n'
+
+# What rootless containers take their ids with. An image that was packed without extended
+# attributes has lost what these may do. Numbers: linux/capability.h.
+_CAP_SETGID, _CAP_SETUID = 6, 7
+_ID_MAPPERS = {"/usr/bin/newuidmap": _CAP_SETUID, "/usr/bin/newgidmap": _CAP_SETGID}
 
 # What plan_guest has to know.
 PATHS = (_ETC, _HOSTS)
@@ -50,6 +56,7 @@ def plan_guest(
         *_plan_hosts(name, files.get(_HOSTS)),
         # After the file: a systemd that is still booting sets what it read there.
         SetHostname(name),
+        *(SetFileCapability(path, number) for path, number in _ID_MAPPERS.items()),
         *directories,
     ]
     if not own_session:

@@ -18,12 +18,26 @@ RAW_LXC = "raw.lxc"
 NO_NETWORK_OF_ITS_OWN = "lxc.net.0.type=none"
 
 _KEY_PREFIX = "user.kapsule."
-# Of a network that the guest has no say in, it would wait for in vain. systemd reads its kernel
-# command line from /proc/1/cmdline in a container (kernel-command-line(7)); others pass it over.
-_INIT = "/sbin/init " + " ".join(
-    f"systemd.mask={unit}"
-    for unit in ("systemd-networkd-wait-online.service", "NetworkManager-wait-online.service")
+# The network is the host's: the guest would wait for it in vain, and whatever sets up interfaces,
+# name servers or firewalls would do so on the host.
+_WAITING = (
+    "systemd-networkd-wait-online.service",
+    "NetworkManager-wait-online.service",
+    "ifupdown-wait-online.service",
 )
+_MANAGING = (
+    *("systemd-networkd.service", "systemd-networkd.socket", "systemd-networkd-varlink.socket"),
+    *("systemd-resolved.service", "systemd-resolved-varlink.socket"),
+    *("systemd-resolved-monitor.socket", "systemd-network-generator.service"),
+    *("NetworkManager.service", "ModemManager.service", "wpa_supplicant.service", "iwd.service"),
+    *("networking.service", "ifup@.service", "dhcpcd.service", "dhcpcd@.service"),
+    *("connman.service", "wicked.service", "wickedd.service", "network.service"),
+    *("nftables.service", "iptables.service", "ip6tables.service", "firewalld.service"),
+    *("ufw.service", "netfilter-persistent.service"),
+)
+# systemd reads its kernel command line from /proc/1/cmdline in a container (kernel-command-line(7),
+# systemd-debug-generator(8)); others pass it over.
+_INIT = "/sbin/init " + " ".join(f"systemd.mask={unit}" for unit in (*_WAITING, *_MANAGING))
 
 
 def share_network(file: str) -> str:
@@ -83,6 +97,9 @@ def build_devices(
     if options["gpu"] and facts.has_gpu:
         # Otherwise the nodes are root's alone.
         devices[device_names.GPU] = {"type": "gpu", "uid": str(owner.uid), "mode": "0660"}
+    for node in facts.closed_nodes:
+        name = device_names.node_device(node)
+        devices[name] = {"type": "unix-char", "source": node, "path": node, "mode": "0666"}
     if options["host_rootfs"]:
         devices[device_names.HOST_ROOTFS] = {
             **shared_directory("/", names.HOST_ROOTFS_PATH),

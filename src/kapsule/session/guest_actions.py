@@ -100,7 +100,20 @@ class SetHostname(NamedTuple):
     name: str
 
 
-Action = WriteFile | MakeDirectory | Symlink | CopyTree | Remove | SetHostname
+class SetFileCapability(NamedTuple):
+    """Have the program at path get one capability when it is executed: capabilities(7).
+
+    capability: its number, or NO_CAPABILITY to take back what this action gave. Nothing is done
+    where no program is at path, and where its mode or an attribute gives it rights already.
+    """
+
+    path: str
+    capability: int
+
+
+NO_CAPABILITY = -1
+
+Action = WriteFile | MakeDirectory | Symlink | CopyTree | Remove | SetHostname | SetFileCapability
 
 _ACTIONS: tuple[Callable[..., Action], ...] = (
     WriteFile,
@@ -109,6 +122,7 @@ _ACTIONS: tuple[Callable[..., Action], ...] = (
     CopyTree,
     Remove,
     SetHostname,
+    SetFileCapability,
 )
 _Value = TypeVar("_Value")
 

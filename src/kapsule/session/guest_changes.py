@@ -20,10 +20,12 @@ from kapsule.session.guest_actions import (
     GuestFile,
     MakeDirectory,
     Remove,
+    SetFileCapability,
     SetHostname,
     Symlink,
     WriteFile,
 )
+from kapsule.session.guest_capabilities import set_file_capability
 from kapsule.session.guest_copying import CREATE_FLAGS, copy_tree, named, own, write_all
 from kapsule.session.guest_reading import look
 
@@ -46,6 +48,8 @@ def carry_out(action: Action) -> Iterator[Action]:
         return copy_tree(action)
     if isinstance(action, Remove):
         return _remove(action)
+    if isinstance(action, SetFileCapability):
+        return set_file_capability(action)
     return _set_hostname(action)
 
 

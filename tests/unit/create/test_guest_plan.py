@@ -9,6 +9,7 @@ from kapsule.session.guest_actions import (
     SYMLINK,
     GuestFile,
     MakeDirectory,
+    SetFileCapability,
     SetHostname,
     WriteFile,
 )
@@ -24,6 +25,8 @@ def test_name_and_signs() -> None:
         MakeDirectory("/.kapsule"),
         WriteFile("/etc/hostname", "dev\n"),
         SetHostname("dev"),
+        SetFileCapability("/usr/bin/newuidmap", 7),
+        SetFileCapability("/usr/bin/newgidmap", 6),
     ]
 
 

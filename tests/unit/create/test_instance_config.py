@@ -49,6 +49,19 @@ def test_config() -> None:
     assert second.startswith("lxc.init.cmd=/sbin/init ")
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("systemd-networkd.service", "systemd-networkd.socket", "systemd-resolved.service"),
+        *("NetworkManager.service", "wpa_supplicant.service", "networking.service"),
+        *("dhcpcd.service", "connman.service", "iwd.service", "nftables.service"),
+    ],
+)
+def test_guests_leave_the_hosts_network_alone(unit: str) -> None:
+    """What would set up interfaces, name servers or firewalls does not run."""
+    assert f" systemd.mask={unit}" in build_config("x")["raw.lxc"]
+
+
 def test_guests_do_not_wait_for_a_network() -> None:
     """The services that wait for a network are masked before the guest's init looks."""
     (init,) = (
@@ -139,6 +152,17 @@ def test_gpu_where_there_is_one() -> None:
     assert "gpu" not in _devices(_DEFAULTS, facts=_NO_GPU)
     gpu = _devices(_DEFAULTS, facts=_GPU)["gpu"]
     assert gpu == {"type": "gpu", "uid": "1000", "mode": "0660"}
+
+
+def test_nodes_that_are_not_open() -> None:
+    """Nodes that only root may use on the host are open in the container."""
+    facts = HostFacts(has_gpu=False, closed_nodes=("/dev/net/tun",))
+    assert _devices(_NOTHING, facts=facts)["kapsule-net-tun"] == {
+        "type": "unix-char",
+        "source": "/dev/net/tun",
+        "path": "/dev/net/tun",
+        "mode": "0666",
+    }
 
 
 def test_home_path() -> None:

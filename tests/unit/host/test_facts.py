@@ -48,3 +48,13 @@ async def test_nvidia_without_drm(tmp_path: Path) -> None:
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/nvidia0").touch()
     assert (await gather_facts(tmp_path)).has_gpu
+
+
+async def test_nodes(tmp_path: Path) -> None:
+    """Of the nodes that containers need, those that are there and not open to all are told."""
+    assert (await gather_facts(tmp_path)).closed_nodes == ()
+    (tmp_path / "dev/net").mkdir(parents=True)
+    for node, mode in (("fuse", 0o666), ("net/tun", 0o600)):
+        (tmp_path / "dev" / node).touch()
+        (tmp_path / "dev" / node).chmod(mode)
+    assert (await gather_facts(tmp_path)).closed_nodes == ("/dev/net/tun",)
