@@ -170,8 +170,8 @@ def test_nothing_new_is_not_written(container: str, resolv_conf: Path) -> None:
 
 def test_locale_follows(container: str, locale: Path) -> None:
     """What localectl sets on the host is in the guest's own file."""
-    _host("localectl", "set-locale", "LANG=C.UTF-8", "LC_TIME=POSIX")
-    _until(lambda: _locale_of(container) == {"LANG=C.UTF-8", "LC_TIME=POSIX"})
+    _host("localectl", "set-locale", "LANG=C.UTF-8", "LC_TIME=C.UTF-8")
+    _until(lambda: _locale_of(container) == {"LANG=C.UTF-8", "LC_TIME=C.UTF-8"})
 
 
 def _locale_of(name: str) -> set[str]:
@@ -356,7 +356,7 @@ def test_in_a_network_of_its_own(alice: User, fresh_name: str, resolv_conf: Path
     incus("stop", "--force", fresh_name)
     lines = incus("config", "get", fresh_name, "raw.lxc").splitlines()
     own = [line for line in lines if not line.startswith(("lxc.net", "lxc.namespace"))]
-    incus("config", "set", fresh_name, "raw.lxc", "\n".join(own))
+    incus("config", "set", fresh_name, "raw.lxc=" + "\n".join(own))
     incus("network", "attach", "incusbr0", fresh_name, "eth0")
     resolv_conf.write_text("nameserver 127.0.0.1\nnameserver 192.0.2.51\n")
     incus("start", fresh_name)
