@@ -152,7 +152,7 @@ class Bus(Connection):
             "root": ("b", root),
         }
         body = (name, list(command), cwd, dict(environment), list(stdio), options)
-        control, terminals, notes, *container = self.call(
+        control, terminals, notes, entered = self.call(
             "Enter", "sassa{ss}aha{sv}", body, on_signal=on_signal
         )
         received = [_own(descriptor) for descriptor in terminals]
@@ -160,7 +160,7 @@ class Bus(Connection):
             _own(control),
             received[0] if received else None,
             tuple(notes),
-            container[0] if container else name,
+            entered,
         )
 
     def _text(self, member: str, signature: str = "", body: tuple[Any, ...] = ()) -> str:

@@ -17,5 +17,5 @@ def check_may_use(caller: HostUser | int, container: Container) -> None:
     if uid not in (_ROOT, container.owner):
         raise NotAuthorized(
             f"Container '{container.name}' belongs to another user",
-            hint="Only its owner and root may do this. See your own with: kapsule list",
+            hint="Only its owner and root may do this.",
         )

@@ -25,16 +25,6 @@ class Caller:
 
     sender: str
     user: HostUser
-    is_admin: bool
-
-    def require_admin(self) -> None:
-        """Raise NotAuthorized unless the caller may change things."""
-        if not self.is_admin:
-            raise NotAuthorized(
-                f"User '{self.user.name}' may not do this",
-                hint="Only root and members of the admin group may: admin_group in "
-                "/etc/kapsule/kapsule.conf, or else the group that owns Incus's socket.",
-            )
 
 
 class Callers:
@@ -57,11 +47,23 @@ class Callers:
         Raises NotAuthorized when the bus cannot tell, NotFound when the user has no account.
         """
         sender = current_call().sender
-        uid = await self._uid_of(sender)
-        if uid == _ROOT:
-            return Caller(sender, await look_up(uid), is_admin=True)
-        user, admin_gid = await asyncio.gather(look_up(uid), asyncio.to_thread(self._admin_gid))
-        return Caller(sender, user, is_admin=admin_gid in user.groups)
+        return Caller(sender, await look_up(await self._uid_of(sender)))
+
+    async def identify_admin(self) -> Caller:
+        """Return who makes the current call.
+
+        Raises NotAuthorized unless they may change things, and what admin_gid raises.
+        """
+        caller = await self.identify()
+        if caller.user.uid == _ROOT:
+            return caller
+        if await asyncio.to_thread(self._admin_gid) not in caller.user.groups:
+            raise NotAuthorized(
+                f"User '{caller.user.name}' may not do this",
+                hint="Only root and members of the admin group may: admin_group in "
+                "/etc/kapsule/kapsule.conf, or else the group that owns Incus's socket.",
+            )
+        return caller
 
     async def check_sender_is(self, uid: int) -> None:
         """Raise NotAuthorized unless root or the user with this uid makes the current call."""

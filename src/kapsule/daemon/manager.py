@@ -140,7 +140,7 @@ class Manager(NamedInterface):
         self, name: DBusStr, image: DBusStr, options: DBusDict
     ) -> DBusObjectPath:
         """Create a container for the caller; image: "" for the caller's default."""
-        caller = await self._admin()
+        caller = await self._callers.identify_admin()
         image = image or await self._defaults.image(caller.user)
 
         async def create(progress: Progress) -> None:
@@ -197,7 +197,7 @@ class Manager(NamedInterface):
     @answers
     async def AddMount(self, name: DBusStr, path: DBusStr) -> DBusObjectPath:
         """Share a directory of the host with a container; path may end in `:ro`."""
-        user = (await self._admin()).user
+        user = (await self._callers.identify_admin()).user
         return await self._change(
             "mount",
             "Share a directory with container",
@@ -209,7 +209,7 @@ class Manager(NamedInterface):
     @answers
     async def RemoveMount(self, name: DBusStr, path: DBusStr) -> DBusObjectPath:
         """Share a directory with a container no longer."""
-        user = (await self._admin()).user
+        user = (await self._callers.identify_admin()).user
         return await self._change(
             "unmount",
             "Take a directory out of container",
@@ -228,7 +228,7 @@ class Manager(NamedInterface):
         home_dir: DBusStr,
     ) -> DBusObjectPath:
         """Give the caller, or for root any user, an account in a container."""
-        caller = await self._admin()
+        caller = await self._callers.identify_admin()
         if caller.user.uid not in (0, uid):
             raise NotAuthorized("You can only set up your own account")
         user = await look_up(uid)
@@ -248,7 +248,7 @@ class Manager(NamedInterface):
     ) -> PreparedEnter:
         """Return (ok, error, argv): the command with which the caller enters the container."""
         try:
-            caller = await self._admin()
+            caller = await self._callers.identify_admin()
             name, create = await self._target(caller, container_name)
             if create is None:
                 check_may_use(caller.user.uid, self._containers.get(name))
@@ -274,7 +274,7 @@ class Manager(NamedInterface):
         try:
             if not call.wants_reply:
                 raise InvalidArgument("Enter makes no sense without a reply")
-            caller = await self._admin()
+            caller = await self._callers.identify_admin()
             name, create = await self._target(caller, container)
             # Without any descriptor in the message, dbus-fast passes on the numbers in its body.
             received = [each if each in call.descriptors else None for each in stdio]
@@ -298,7 +298,7 @@ class Manager(NamedInterface):
         finally:
             close_all(call.descriptors)
         terminal = [] if reply.terminal is None else [reply.terminal]
-        return [reply.control, terminal, [wire_text(note) for note in reply.notes]]
+        return [reply.control, terminal, [wire_text(note) for note in reply.notes], name]
 
     @dbus_method()
     @answers
@@ -318,16 +318,11 @@ class Manager(NamedInterface):
         """Not in this version."""
         raise NotSupported(_NO_IMAGES.format("delete"), hint=_IMAGE_HINT)
 
-    async def _admin(self) -> Caller:
-        caller = await self._callers.identify()
-        caller.require_admin()
-        return caller
-
     async def _change(
         self, kind: str, what: str, name: str, work: Callable[[Progress], Awaitable[None]]
     ) -> str:
         """Start an operation on a container that must be the caller's. what: it is, in words."""
-        caller = await self._admin()
+        caller = await self._callers.identify_admin()
 
         async def change(progress: Progress) -> None:
             async with self._containers.lock(name):
@@ -339,7 +334,10 @@ class Manager(NamedInterface):
     async def _target(self, caller: Caller, name: str) -> tuple[str, CreateRequest | None]:
         """Return the container that the caller means, and how to make it if it is to be made."""
         await wait_until_loaded(self._containers)
-        return await self._defaults.target(name, caller.user)
+        target, create = await self._defaults.target(name, caller.user)
+        if create is None and self._containers.find(target) is None:
+            self._containers.get(target)  # raises; one that is still being made is waited for later
+        return target, create
 
     async def _get(self, name: str) -> Container:
         await wait_until_loaded(self._containers)

@@ -17,7 +17,7 @@ Descriptors = Annotated[list[int | None], DBusSignature("ah")]
 ContainerStruct = Annotated[list[str], DBusSignature("(sssss)")]
 ContainerStructs = Annotated[list[list[str]], DBusSignature("a(sssss)")]
 PreparedEnter = Annotated[list[object], DBusSignature("(bsas)")]
-Session = Annotated[list[object], DBusSignature("hahas")]
+Session = Annotated[list[object], DBusSignature("hahass")]
 
 # What the results of each method are called.
 RESULTS: Mapping[str, tuple[str, ...]] = {
@@ -41,7 +41,7 @@ RESULTS: Mapping[str, tuple[str, ...]] = {
     "Describe": ("description",),
     "GetConfig": ("config",),
     "PrepareEnter": ("prepared",),
-    "Enter": ("control", "terminal", "notes"),
+    "Enter": ("control", "terminal", "notes", "name"),
 }
 
 

@@ -17,13 +17,11 @@ from kapsule.options.wire import from_variants
 _KEY_PREFIX = "user.kapsule."
 _STANDARD = (0, 1, 2)
 _LARGEST_SIZE = 0xFFFF  # struct winsize: ioctl_tty(2)
-# clean_env: the caller has left out of its environment what shall not pass.
 _ENTER_OPTIONS: Mapping[str, type] = {
     "terminal": list,
     "rows": int,
     "columns": int,
     "root": bool,
-    "clean_env": bool,
 }
 
 

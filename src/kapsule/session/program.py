@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 # Shells that understand `-c 'exec "$@"' NAME WORD...` and read the profile when argv[0] has a dash.
 _POSIX_SHELLS = {"ash", "bash", "busybox", "dash", "ksh", "mksh", "sh", "yash", "zsh"}
+# Those whose `exec` has options, so that a word with a dash would be taken for one; to the others
+# `--` would be the command itself.
+_EXEC_WITH_OPTIONS = {"bash", "ksh", "mksh", "zsh"}
 
 
 class Program(NamedTuple):
@@ -34,7 +37,8 @@ def choose(shell: str, command: Sequence[str]) -> Program:
     if name not in _POSIX_SHELLS:
         shell = find_shell("/bin/sh") or shell
         name = os.path.basename(shell)
-    return Program(shell, ("-" + name, "-c", 'exec "$@"', name, *command))
+    script = 'exec -- "$@"' if name in _EXEC_WITH_OPTIONS else 'exec "$@"'
+    return Program(shell, ("-" + name, "-c", script, name, *command))
 
 
 def _is_executable(path: str) -> bool:

@@ -89,7 +89,6 @@ async def test_the_request_is_complete(
         "rows": Variant("u", 50),
         "columns": Variant("u", 132),
         "root": Variant("b", True),
-        "clean_env": Variant("b", False),
     }
     reply = await enter(
         client, "mine", command, environment={"A": "b=c\n"}, fds=(pipe[1],), options=options
@@ -113,7 +112,7 @@ async def test_the_reply_brings_the_sessions_ends(client: Client, daemon: Daemon
     daemon.work.enter = on_terminal
     before = open_descriptors()
     reply = await enter(client)
-    assert reply.signature == "hahas"
+    assert reply.signature == "hahass"
     assert (reply.body[0], reply.body[1], reply.body[2]) == (0, [1], ["a note", "\ufffd"])
     read, write = reply.unix_fds
     os.write(write, b"x")

@@ -93,7 +93,7 @@ def test_the_manager_has_every_method_that_existing_clients_know() -> None:
         for each in shipped(names.MANAGER_INTERFACE).methods
     }
     assert METHODS.items() <= signatures.items()
-    assert signatures["Enter"] == ("sassa{ss}aha{sv}", "hahas")
+    assert signatures["Enter"] == ("sassa{ss}aha{sv}", "hahass")
 
 
 def test_operations_have_every_member_that_existing_clients_know() -> None:

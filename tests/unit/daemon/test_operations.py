@@ -359,7 +359,7 @@ async def test_others_cannot_hold_an_operation_up(bus_address: str, connect: Con
 def operation() -> Operation:
     """Return an operation that is on no bus."""
     user = HostUser(1, 1, "a", "/", "/bin/sh", (1,), "a")
-    caller = Caller(":1.1", user, is_admin=True)
+    caller = Caller(":1.1", user)
     return Operation("start", "x", "Start x", caller, None, itertools.count(5))  # type: ignore[arg-type]  # it calls nobody here
 
 

@@ -21,6 +21,14 @@ def test_a_command_runs_by_way_of_a_shell_that_takes_it() -> None:
     assert program.choose("/usr/bin/fish", ("ls",)).path == "/bin/sh"
 
 
+@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/dash"])
+def test_a_command_that_looks_like_an_option(shell: str) -> None:
+    """It is a command that is not found, not an option of the shell's `exec`."""
+    chosen = program.choose(shell, ("--help",))
+    result = subprocess.run(chosen.arguments, executable=chosen.path, capture_output=True)
+    assert result.returncode == 127
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(WORDS, min_size=1))
 def test_words_arrive_unchanged(words: list[str]) -> None:
