@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import FROZEN, RUNNING
 from kapsule.containers.custom_mounts import adapt_to_host
-from kapsule.host import network_namespace
+from kapsule.host import device_mounts, network_namespace
 from kapsule.incus import instances
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.pipeline.progress import MessageKind, Progress
@@ -45,6 +45,12 @@ async def provide_network_namespace(context: StartContext) -> None:
     """Make the file that names the host's network namespace; a reboot takes it away."""
     if network_namespace.FILE in context.raw_lxc:
         await network_namespace.make_file()
+
+
+@START.step(150)
+async def keep_device_mounts_apart(context: StartContext) -> None:
+    """Keep what Incus mounts for it out of the other containers."""
+    await device_mounts.keep_apart(context.backend.incus.directory)
 
 
 @START.step(200)

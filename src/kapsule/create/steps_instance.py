@@ -22,6 +22,7 @@ from kapsule.create.mounts import (
 from kapsule.create.pipeline import CREATE
 from kapsule.create.request import CreateContext
 from kapsule.errors import AlreadyExists, IncusError
+from kapsule.host import device_mounts
 from kapsule.host.facts import gather_facts
 from kapsule.incus import instances, server
 from kapsule.incus.errors import IncusConflict
@@ -106,6 +107,12 @@ async def ensure_storage_pool(context: CreateContext) -> None:
     if context.pool_is_missing:
         driver = await storage.create_pool(context.backend.incus, context.pool)
         context.progress.message(f"Made the storage pool '{context.pool}' ({driver})")
+
+
+@CREATE.step(1250)
+async def keep_device_mounts_apart(context: CreateContext) -> None:
+    """Keep what Incus mounts for it out of the other containers."""
+    await device_mounts.keep_apart(context.backend.incus.directory)
 
 
 async def _remove_what_was_made(context: CreateContext) -> None:

@@ -34,13 +34,14 @@ from kapsule.daemon.notify import READY, STOPPING, notify
 from kapsule.daemon.operations import Operations, Timing
 from kapsule.daemon.signatures import modernize, takes_descriptors
 from kapsule.enter import enter_container
+from kapsule.host import device_mounts
 from kapsule.host.users import HostUser
 from kapsule.incus import instances
 from kapsule.incus.client import IncusClient, find_socket
 from kapsule.incus.errors import IncusNotFound
 from kapsule.incus.urls import path
-from kapsule.settings import Follower
 from kapsule.mounts import add_mount, remove_mount
+from kapsule.settings import Follower
 from kapsule.user_setup import set_up_user
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ async def run(address: str | None, command: str) -> None:
         admin_gid=lambda: admin_gid(config.load_system(), find_socket(os.environ)),
     )
     try:
+        # Incus, which is ordered behind us, is about to start what ran before the last shutdown.
+        await device_mounts.keep_apart(incus.directory)
         await serve(address, parts, stop)
     finally:
         await incus.close()

@@ -124,6 +124,12 @@ class IncusClient:
             await session.close()
         self._sessions.clear()
 
+    @property
+    def directory(self) -> str:
+        """Where Incus keeps its data: beside its socket, but for one that is in /run."""
+        directory = os.path.dirname(self._current_socket_path())
+        return _DIRECTORIES[1] if directory == _DIRECTORIES[0] else directory
+
     def _current_socket_path(self) -> str:
         return self._socket_path or find_socket(os.environ)
 
