@@ -226,6 +226,19 @@ def test_mount_while_it_is_stopped(alice: User, fresh_name: str, shared: Path) -
     assert _sh(alice, fresh_name, f"cat {shared}/inner/file") == "from the host"
 
 
+def test_mount_in_the_home_while_it_is_stopped(alice: User, fresh_name: str) -> None:
+    """Incus makes what leads to it; it is the user's nevertheless."""
+    _create(alice, fresh_name, "--no-mount-home")
+    alice.kapsule("stop", "--force", fresh_name)
+    assert alice.kapsule("mount", fresh_name, "~/an/other/deep").code == 0
+    assert (
+        _sh(alice, fresh_name, "stat -c %U ~/an ~/an/other ~/an/other/deep").split()
+        == ["alice"] * 3
+    )
+    incus("delete", "--force", fresh_name)
+    shutil.rmtree(Path(alice.account.pw_dir) / "an")
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
