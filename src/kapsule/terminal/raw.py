@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Raw mode of the caller's terminal, and the way back from it."""
 
+import errno
 import os
 import termios
 import tty
+from contextlib import suppress
+from typing import Any
 
 
 class RawMode:
@@ -27,9 +30,12 @@ class RawMode:
         self.suspend()
 
     def resume(self) -> None:
-        """Enter raw mode, if in the foreground."""
-        if not self.active and _in_foreground(self._terminal):
-            self._saved = termios.tcgetattr(self._terminal)
+        """Enter raw mode, if in the foreground; a second time after others changed the modes."""
+        if not _in_foreground(self._terminal):
+            return
+        with suppress(termios.error):  # it is gone: the kernel sends SIGCONT then, too
+            if not self.active:
+                self._saved = termios.tcgetattr(self._terminal)
             tty.setraw(self._terminal, termios.TCSADRAIN)
             self.active = True
 
@@ -37,7 +43,18 @@ class RawMode:
         """Put the terminal back to what it was."""
         if self.active:
             self.active = False
-            termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._saved)
+            _restore(self._terminal, self._saved)
+
+
+def _restore(terminal: int, modes: list[Any]) -> None:
+    """Set a terminal's modes, though signals come meanwhile; a terminal that is gone has none."""
+    while True:
+        try:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, modes)
+        except termios.error as error:
+            if error.args[0] == errno.EINTR:
+                continue
+        return
 
 
 def _in_foreground(terminal: int) -> bool:

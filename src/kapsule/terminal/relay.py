@@ -22,6 +22,9 @@ _DRAIN = 0.05
 _FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1,
               signal.SIGUSR2)  # fmt: skip
 _WATCHED = (*_FORWARDED, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
+# How often, in seconds, a session in the background looks whether it was brought to the front: a
+# shell sends no signal to a job that runs already.
+_FOREGROUND_PAUSE = 0.2
 
 
 class Terminal:
@@ -107,7 +110,8 @@ class Relay:
         Raises GuestError when the session's end was not reported.
         """
         for number in _WATCHED:
-            signal.signal(number, _note)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup(1) wants it
+                signal.signal(number, _note)
         signal.set_wakeup_fd(self._signalled.fileno())
         try:
             return self._loop()
@@ -135,6 +139,7 @@ class Relay:
     def _wait(self) -> tuple[list[int], list[int]]:
         reading = [self._control.fileno(), self._wakeup.fileno()]
         writing = []
+        may_read = True
         if terminal := self._terminal:
             reading.append(terminal.master)
             may_read = terminal.raw is None or terminal.raw.active
@@ -142,7 +147,10 @@ class Relay:
                 writing.append(terminal.master)
             elif terminal.source is not None and may_read:
                 reading.append(terminal.source)
-        readable, writable, _ = select.select(reading, writing, [])
+        pause = None if may_read else _FOREGROUND_PAUSE
+        readable, writable, _ = select.select(reading, writing, [], pause)
+        if not may_read:
+            self._resume()
         return readable, writable
 
     def _take_signals(self) -> None:
@@ -151,6 +159,8 @@ class Relay:
                 self._terminal.resize()
             elif number == signal.SIGTSTP:
                 self._pause()
+            elif number == signal.SIGCONT:
+                self._resume()
             elif number in _FORWARDED:
                 self._send(number)
 
@@ -162,8 +172,12 @@ class Relay:
         self._send(signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGSTOP)
         self._send(signal.SIGCONT)
-        if raw and self._terminal:
-            raw.resume()
+        self._resume()
+
+    def _resume(self) -> None:
+        """Take the terminal, if it is ours to take."""
+        if self._terminal and self._terminal.raw:
+            self._terminal.raw.resume()
             self._terminal.resize()
 
     def _send(self, number: int) -> None:
