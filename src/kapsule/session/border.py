@@ -7,6 +7,7 @@ descriptors that it was given.
 """
 
 import os
+import re
 import resource
 import select
 import signal
@@ -46,6 +47,12 @@ _LIMITS = {
     "Max realtime priority": resource.RLIMIT_RTPRIO,
     "Max realtime timeout": resource.RLIMIT_RTTIME,
 }
+# What stands beside the names of a hierarchy of version 1: kernel/cgroup/cgroup-v1.c.
+_MOUNT_OPTION = re.compile(
+    r"(rw|ro|noprefix|xattr|cpuset_v2_mode|favordynmods|clone_children|release_agent=.*)\Z"
+)
+
+_APPARMOR_MODE = re.compile(r" \([a-z]+\)\Z")  # enforce, complain and others: apparmor(7)
 
 
 class Border(NamedTuple):
@@ -77,11 +84,21 @@ def survey(init: int, pidfd: int, login: int | None = None) -> Border:
     """Read the border off the container's init, before anything of it is crossed.
 
     init, pidfd: the same process. login: a process of the user's login session, whose cgroup and
-    limits a session shall have. Raises ProcessLookupError when init is gone, OSError.
+    limits a session shall have. Raises ProcessLookupError when one of them is gone, OSError.
     """
+    try:
+        border = _read_off(init, login)
+    except (FileNotFoundError, ProcessLookupError) as error:  # its directory in /proc
+        raise ProcessLookupError("The container, or a login in it, has ended") from error
+    if not is_alive(pidfd):
+        raise ProcessLookupError("The container has stopped")
+    return border
+
+
+def _read_off(init: int, login: int | None) -> Border:
     example = init if login is None else login
     cgroups = _cgroups(example, leaf=login is None)
-    border = Border(
+    return Border(
         namespaces=_differing_namespaces(init),
         cgroup=cgroups.pop("", ""),
         v1_cgroups=tuple(cgroups.values()),
@@ -90,9 +107,6 @@ def survey(init: int, pidfd: int, login: int | None = None) -> Border:
         score=_read(f"/proc/{init}/oom_score_adj"),
         limits=_limits(example, is_init=login is None),
     )
-    if not is_alive(pidfd):
-        raise ProcessLookupError(f"the container's init, {init}, is gone")
-    return border
 
 
 def cross(border: Border, pidfd: int) -> None:
@@ -163,20 +177,17 @@ def _cgroups(pid: int, *, leaf: bool) -> dict[str, str]:
 
 def _cgroup_mounts() -> dict[str, str]:
     """Return the mount point of each hierarchy, by its name in /proc/PID/cgroup."""
-    mounts = {}
+    mounts: dict[str, str] = {}
     for line in _read("/proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         point = before.split(" ")[4]
         if kind == "cgroup2":
-            mounts[""] = point
+            mounts.setdefault("", point)  # others show the same hierarchy again, or a part of it
         elif kind == "cgroup":
-            names = options.split(",")
-            mounts[",".join(name for name in names if name not in _MOUNT_OPTIONS)] = point
+            names = (name for name in options.split(",") if not _MOUNT_OPTION.match(name))
+            mounts.setdefault(",".join(names), point)
     return mounts
-
-
-_MOUNT_OPTIONS = {"rw", "ro", "xattr", "noprefix", "clone_children"}
 
 
 def _bounding_set(pid: int) -> int:
@@ -189,14 +200,16 @@ def _bounding_set(pid: int) -> int:
 def _label(pid: int) -> tuple[str, str] | None:
     """Return how the next program gets pid's label: apparmor(7) and selinux(8) differ in the form.
 
-    None where no security module labels processes, or where this one is not confined.
+    None where no security module labels processes, where this one is not confined, or is as we are.
     """
     for directory, prefix in (("attr/apparmor", "exec "), ("attr", "")):
         try:
-            label = _read(f"/proc/{pid}/{directory}/current").removesuffix(" (enforce)")
+            label, ours = (_read(f"/proc/{each}/{directory}/current") for each in (pid, "self"))
         except OSError:
             continue
-        return None if label == "unconfined" else (f"/proc/self/{directory}/exec", prefix + label)
+        if label in ("unconfined", ours):
+            return None
+        return f"/proc/self/{directory}/exec", prefix + _APPARMOR_MODE.sub("", label)
     return None
 
 
