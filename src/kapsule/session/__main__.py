@@ -45,10 +45,20 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps: waitpid(2), NOTES
     while True:
         channel, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            _serve(channel)
-        channel.close()
+        with channel:
+            _fork(listener, channel)
+
+
+def _fork(listener: socket.socket, channel: socket.socket) -> None:
+    """Leave a request to a process of its own."""
+    try:
+        child = os.fork()
+    except OSError as error:  # no process is to be had; who asks is told by the closed channel
+        log.error("cannot serve a request: %s", error)
+        return
+    if child == 0:
+        listener.close()
+        _serve(channel)
 
 
 def _listen() -> socket.socket:
@@ -94,8 +104,10 @@ def _handle(channel: socket.socket) -> None:
         _HANDLERS[message["kind"]](channel, message, descriptors)
     except KapsuleError as error:
         protocol.send(channel, error_message(error))
+    except BrokenPipeError as error:
+        log.info("cannot %s: %s", message["kind"], error)
     except ProcessLookupError as error:
-        protocol.send(channel, error_message(GuestError(f"The container stopped: {error}")))
+        protocol.send(channel, error_message(GuestError(f"{error}", hint="Try again.")))
     except Exception as error:
         log.exception("cannot %s", message["kind"])
         protocol.send(channel, error_message(InternalError(f"{type(error).__name__}: {error}")))

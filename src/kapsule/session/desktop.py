@@ -16,7 +16,7 @@ from typing import NamedTuple, NoReturn
 
 from kapsule.linux import mounts, statx, syscalls
 from kapsule.session import protocol
-from kapsule.session.shares import Share
+from kapsule.session.shares import FILE, Share
 from kapsule.session.sources import Caller, Source, opened
 
 _PATIENCE = 10.0  # seconds; the guest can have a file system under the target that never answers
@@ -68,7 +68,7 @@ def _is_in_place(source: Source, init: int) -> bool:
 def _mount(sources: list[Source], pidfd: int, caller: Caller, runtime: str) -> dict[str, str]:
     """Mount the sources in a process of its own; return why which target could not be mounted."""
     trees = [
-        mounts.clone(source.descriptor, read_only=source.share.kind == "file") for source in sources
+        mounts.clone(source.descriptor, read_only=source.share.kind == FILE) for source in sources
     ]
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
@@ -78,13 +78,14 @@ def _mount(sources: list[Source], pidfd: int, caller: Caller, runtime: str) -> d
     protocol.close_all(trees)
     ours.settimeout(_PATIENCE)
     try:
-        return dict(protocol.receive(ours)[0])
+        failed = dict(protocol.receive(ours)[0])
     except (OSError, EOFError):
-        os.kill(child, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)  # and not waited for: FUSE can hold up a killed process, too
         return {source.share.target: "The container's files do not answer" for source in sources}
     finally:
         ours.close()
-        os.waitpid(child, 0)
+    os.waitpid(child, 0)
+    return failed
 
 
 def _be_the_mounter(

@@ -4,9 +4,12 @@
 import socket
 from functools import partial
 
-from kapsule.session import border, guest_files, locales, protocol
+from kapsule.session import answers, border, guest_files, locales, protocol
 from kapsule.session.guest_actions import actions_from_wire, actions_to_wire, files_to_wire
 from kapsule.session.inside import Work, fork_inside
+
+# Seconds. Other programs may keep the account files locked for a while: guest_files.py.
+_PATIENCE = 60.0
 
 
 def read(channel: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
@@ -41,8 +44,8 @@ def _relay(
     channel: socket.socket, message: protocol.Message, descriptors: list[int], work: Work
 ) -> None:
     line = border.survey(message["init"], descriptors[0])
-    _, inside = fork_inside(line, descriptors[0], work)
-    answer, given = protocol.receive(inside)
+    child, inside = fork_inside(line, descriptors[0], work)
+    answer, given = answers.expect(inside, child, channel, _PATIENCE)
     protocol.close_all(given)
     protocol.send(channel, answer)
 

@@ -22,10 +22,16 @@ def fork_inside(line: border.Border, pidfd: int, work: Work) -> tuple[int, socke
     pidfd: the container's init. work: runs as the container's root and may execute a program; the
     socket closes itself then. What it raises arrives as an error message.
     Returns the child's pid on the host and the parent's end of the socket.
+    Raises ProcessLookupError when the container has stopped, OSError.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    border.join_pid_namespace(line, pidfd)
-    child, line = _fork(line)
+    try:
+        border.join_pid_namespace(line, pidfd)
+        child, line = _fork(line)
+    except OSError as error:
+        if border.is_alive(pidfd):
+            raise
+        raise ProcessLookupError("The container has stopped") from error
     if child == 0:
         ours.close()
         _run(line, pidfd, work, theirs)
@@ -66,6 +72,8 @@ def _failure(line: border.Border, pidfd: int, work: Work, channel: socket.socket
         work(channel)
     except KapsuleError as error:
         return error
+    except ProcessLookupError:
+        return GuestError("The container has stopped", hint="Try again.")
     except OSError as error:
         return GuestError(f"Inside the container: {error}")
     except Exception as error:

@@ -15,7 +15,7 @@ import time
 from functools import partial
 
 from kapsule.errors import GuestError, KapsuleError, NoAccount, from_dbus
-from kapsule.session import accounts, border, logins, program, protocol, user_bus
+from kapsule.session import accounts, answers, border, logins, program, protocol, user_bus
 from kapsule.session.environment import DEFAULT_PATH
 from kapsule.session.inside import fork_inside
 
@@ -30,6 +30,10 @@ _WAIT = f"echo ready >&{_READY}; exec {_READY}>&-; read -r forever <&{_FOREVER}"
 
 # How long the guest may take to boot to where a login works, and then to log in; in seconds.
 _DEADLINE = 30.0
+_PATIENCE = _DEADLINE + 10.0  # what waits inside gives up first, and says why
+# More than a kernel takes for arguments and environment together by default: execve(2). Where a
+# process says that its environment is, there may be more: PR_SET_MM.
+_MOST_ENVIRONMENT = 2 * 1024 * 1024
 
 
 def open_login(channel: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
@@ -44,8 +48,8 @@ def open_login(channel: socket.socket, message: protocol.Message, descriptors: l
     login = logins.recall(init, uid)
     note = ""
     if login is None:
-        login, note = _open(message, descriptors[0])
-        _wait_for_services(message, descriptors[0], login)
+        login, note = _open(channel, message, descriptors[0])
+        _wait_for_services(channel, message, descriptors[0], login)
     if login is None:
         protocol.send(channel, {"login": None, "note": note})
         return
@@ -54,13 +58,13 @@ def open_login(channel: socket.socket, message: protocol.Message, descriptors: l
     protocol.send(channel, _describe(login), (pidfd,))
 
 
-def _open(message: protocol.Message, pidfd: int) -> tuple[int | None, str]:
+def _open(channel: socket.socket, message: protocol.Message, pidfd: int) -> tuple[int | None, str]:
     """Return the pid of a new login session, or None and why there is none."""
     line = border.survey(message["init"], pidfd)
     ready, theirs = os.pipe()
     child, inside = fork_inside(line, pidfd, partial(_log_in, message, theirs))
     os.close(theirs)
-    if not _receive(inside).get("login"):
+    if not _receive(inside, child, channel).get("login"):
         return None, ""
     if select.select([ready], [], [], _DEADLINE)[0] and os.read(ready, 16):
         return _only_child(child), ""
@@ -68,15 +72,18 @@ def _open(message: protocol.Message, pidfd: int) -> tuple[int | None, str]:
     return None, "The container's su opened no login session; going in without one"
 
 
-def _wait_for_services(message: protocol.Message, pidfd: int, login: int | None) -> None:
+def _wait_for_services(
+    channel: socket.socket, message: protocol.Message, pidfd: int, login: int | None
+) -> None:
     """Where the user has services of their own, wait for them; else end the login that began."""
     if not message["own_session"]:
         return
     line = border.survey(message["init"], pidfd)
-    _, inside = fork_inside(line, pidfd, partial(_wait_inside, message["uid"], login is not None))
+    wait = partial(_wait_inside, message["uid"], login is not None)
+    child, inside = fork_inside(line, pidfd, wait)
     try:
-        _receive(inside)
-    except KapsuleError:
+        _receive(inside, child, channel)
+    except (KapsuleError, BrokenPipeError):
         if login is not None:
             os.kill(login, signal.SIGKILL)
         raise
@@ -88,8 +95,8 @@ def _wait_inside(uid: int, has_login: bool, channel: socket.socket) -> None:
     protocol.send(channel, {})
 
 
-def _receive(inside: socket.socket) -> protocol.Message:
-    answer, given = protocol.receive(inside)
+def _receive(inside: socket.socket, child: int, client: socket.socket) -> protocol.Message:
+    answer, given = answers.expect(inside, child, client, _PATIENCE)
     protocol.close_all(given)
     if "error" in answer:
         raise from_dbus(answer["error"], answer["text"])
@@ -114,7 +121,7 @@ def _only_child(pid: int) -> int:
 
 def _environment(pid: int) -> dict[str, str]:
     with open(f"/proc/{pid}/environ", "rb") as file:
-        entries = os.fsdecode(file.read()).split("\0")
+        entries = os.fsdecode(file.read(_MOST_ENVIRONMENT)).split("\0")
     pairs = (entry.partition("=") for entry in entries if "=" in entry)
     return {name: value for name, _, value in pairs if name}
 
@@ -166,8 +173,11 @@ def _wait_for_boot() -> None:
 
 
 def _has_systemd() -> bool:
-    with open("/proc/1/comm") as file:
-        return file.read().strip() == "systemd" and any(map(os.path.exists, _BUS_UNITS))
+    try:
+        with open("/proc/1/comm") as file:
+            return file.read().strip() == "systemd" and any(map(os.path.exists, _BUS_UNITS))
+    except OSError:  # without /proc there is no systemd
+        return False
 
 
 def _bus_listens() -> bool:

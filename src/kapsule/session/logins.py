@@ -6,8 +6,11 @@ no other process ever has together.
 """
 
 import os
+from contextlib import suppress
 
-_DIRECTORY = "/run/kapsule/logins"
+from kapsule import names
+
+_DIRECTORY = names.RUN_DIRECTORY + "/logins"
 
 
 def recall(init: int, uid: int) -> int | None:
@@ -36,7 +39,8 @@ def _forget_if_over(name: str) -> None:
     except OSError:
         over = True
     if over:
-        os.unlink(os.path.join(_DIRECTORY, name))
+        with suppress(FileNotFoundError):  # another login forgets the same ones
+            os.unlink(os.path.join(_DIRECTORY, name))
 
 
 def _path(init: int, uid: int) -> str:

@@ -9,6 +9,9 @@ import time
 
 # How long processes may take to end after SIGHUP before they are killed, in seconds.
 _GRACE = 2.0
+# How long to wait, in seconds, before looking again, at first and at most: what is frozen or waits
+# for a file system that never answers ends late.
+_PAUSE, _LONG_PAUSE = 0.02, 5.0
 
 
 def stay_with(child: int, channel: socket.socket) -> None:
@@ -70,11 +73,13 @@ def _end(child: int) -> None:
         for pid in _members(child):
             _kill(pid, number)
     while _members(child) and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(_PAUSE)
+    pause = _PAUSE
     while members := _members(child):
         for pid in members:
             _kill(pid, signal.SIGKILL)
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(2 * pause, _LONG_PAUSE)
 
 
 def _kill(pid: int, number: int) -> None:

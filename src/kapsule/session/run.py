@@ -7,11 +7,13 @@ from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
-from kapsule.session import border, monitor, protocol
+from kapsule.session import answers, border, monitor, protocol
 from kapsule.session.environment import DEFAULT_PATH
 from kapsule.session.inside import fork_inside
 
 _ENVIRONMENT = {"PATH": DEFAULT_PATH, "HOME": "/root", "LANG": "C.UTF-8", "container": "lxc"}
+
+_PATIENCE = 30.0  # seconds, for the guest to let the program be executed
 
 
 def run(channel: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
@@ -22,16 +24,16 @@ def run(channel: socket.socket, message: protocol.Message, descriptors: list[int
     """
     line = border.survey(message["init"], descriptors[0])
     child, inside = fork_inside(line, descriptors[0], partial(_become, message))
-    answer = _failure(inside)
+    answer = _failure(inside, child, channel)
     with suppress(BrokenPipeError, ConnectionResetError):  # it gave up; the program is ended below
         protocol.send(channel, answer)
     if not answer:
         monitor.stay_with(child, channel)
 
 
-def _failure(inside: socket.socket) -> protocol.Message:
+def _failure(inside: socket.socket, child: int, client: socket.socket) -> protocol.Message:
     try:
-        answer, given = protocol.receive(inside)
+        answer, given = answers.hear(inside, child, client, _PATIENCE)
     except EOFError:  # the socket closed itself: the program was executed
         return {}
     protocol.close_all(given)

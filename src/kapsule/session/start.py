@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Start a session: a login shell or a command of a user, inside a container."""
 
+import errno
+import fcntl
 import os
 import socket
+import stat
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
@@ -10,6 +14,7 @@ from kapsule.errors import GuestError, InvalidArgument, NoAccount
 from kapsule.linux import pty
 from kapsule.session import (
     accounts,
+    answers,
     border,
     desktop,
     environment,
@@ -23,6 +28,7 @@ from kapsule.session.shares import from_wire
 from kapsule.session.sources import Caller
 
 _STANDARD = (0, 1, 2)
+_PATIENCE = 30.0  # seconds, for the guest to let the session's program be executed
 
 
 def start(channel: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
@@ -41,14 +47,15 @@ def start(channel: socket.socket, message: protocol.Message, descriptors: list[i
     _check_stdio(stdio, message["terminal"])
     line = border.survey(message["init"], descriptors[0], message["login"])
     if not all(map(border.is_alive, descriptors[:pidfds])):
-        raise ProcessLookupError("the login session is gone")
+        raise ProcessLookupError("The login session in the container has ended")
     shared = _share(message, descriptors[0])
     message["passed"] |= shared.variables
     child, inside = fork_inside(line, descriptors[0], partial(_begin, message, stdio))
     protocol.close_all(descriptors)
-    answer, given = _answer(inside)
+    answer, given = _answer(inside, child, channel)
     answer["notes"] = [*shared.notes, *answer.get("notes", ())]
-    protocol.send(channel, answer, tuple(given))
+    with suppress(BrokenPipeError):  # who asked is gone: the monitor ends the session
+        protocol.send(channel, answer, tuple(given))
     protocol.close_all(given)
     if "error" not in answer:
         monitor.stay_with(child, channel)
@@ -65,15 +72,30 @@ def _share(message: protocol.Message, pidfd: int) -> desktop.Shared:
 def _check_stdio(stdio: list[int], terminal: list[int]) -> None:
     if len(stdio) + len(set(terminal) & set(_STANDARD)) != len(_STANDARD):
         raise InvalidArgument("Standard input, output and error are not complete")
-    if any(map(os.isatty, stdio)):
+    for descriptor in stdio:
+        _check_harmless(descriptor)
+
+
+def _check_harmless(descriptor: int) -> None:
+    """Refuse what gives the guest more than bytes to read and write.
+
+    By a terminal it could type for the caller (TIOCSTI, ioctl_tty(2)). From a directory it could
+    walk through the host. O_PATH comes without the rights that opening takes: open(2).
+    """
+    if os.isatty(descriptor):
         raise InvalidArgument("A terminal of the host cannot be handed to a container")
+    is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+    if is_directory or fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_PATH:
+        raise InvalidArgument("Standard input, output and error must be open files, no directories")
 
 
-def _answer(inside: socket.socket) -> tuple[protocol.Message, list[int]]:
+def _answer(
+    inside: socket.socket, child: int, client: socket.socket
+) -> tuple[protocol.Message, list[int]]:
     """Return what the child says before it becomes the session's program, or why it could not."""
-    answer, given = protocol.receive(inside)
+    answer, given = answers.expect(inside, child, client, _PATIENCE)
     try:
-        failure, more = protocol.receive(inside)
+        failure, more = answers.hear(inside, child, client, _PATIENCE)
     except EOFError:  # the socket closed itself: the program was executed
         return answer, given
     protocol.close_all(given + more)
@@ -143,13 +165,13 @@ def _become(account: accounts.Account, login_groups: list[int]) -> None:
 
 
 def _change_directory(wanted: str, home: str) -> list[str]:
-    """Go where the caller was, else home; return what there is to say about it."""
+    """Go where the caller wants, "" for home, else home; return what there is to say about it."""
     for directory in (wanted, home, "/"):
         try:
             os.chdir(directory)
         except OSError:
             continue
-        if directory == wanted:
+        if directory == wanted or not wanted:
             return []
         return [f"{wanted} is not in the container; starting in {directory}"]
     return []
@@ -159,7 +181,8 @@ def _execute(chosen: program.Program, variables: dict[str, str]) -> NoReturn:
     try:
         os.execve(chosen.path, chosen.arguments, variables)
     except OSError as error:
+        is_too_much = error.errno == errno.E2BIG
         raise GuestError(
             f"{chosen.path} cannot be executed: {error.strerror}",
-            hint="Fewer or shorter arguments and variables may help." if error.errno == 7 else "",
+            hint="Fewer or shorter arguments and variables may help." if is_too_much else "",
         ) from error
