@@ -10,11 +10,12 @@ import sys
 import time
 from types import ModuleType
 
-from benchmarks import create, enter, imports, listing, throughput
+from benchmarks import create, enter, imports, listing, mounts, throughput
 from benchmarks.table import Report, to_text
 
 _BENCHMARKS: dict[str, ModuleType] = {
     "enter": enter,
+    "mounts": mounts,
     "create": create,
     "listing": listing,
     "imports": imports,

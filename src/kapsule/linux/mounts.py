@@ -21,6 +21,7 @@ _MOUNT_ATTR_RDONLY = 0x01
 _MOUNT_ATTR_NOSUID = 0x02
 _MOUNT_ATTR_NODEV = 0x04
 _MOUNT_ATTR_NOEXEC = 0x08
+_MS_PRIVATE = 1 << 18
 _MNT_DETACH = 2
 _UMOUNT_NOFOLLOW = 8
 
@@ -61,12 +62,14 @@ def open_at(directory: int, path: str, flags: int, resolve: int) -> int:
 def clone(descriptor: int, *, read_only: bool) -> int:
     """Return a mount of its own of the file that descriptor is open on, attached nowhere.
 
-    No program can be run from it, and read_only: nothing be written to it.
+    No program can be run from it, what is mounted below or taken away elsewhere does not follow
+    (mount_namespaces(7), private), and read_only: nothing can be written to it.
     """
     flags = _AT_EMPTY_PATH | _OPEN_TREE_CLONE | os.O_CLOEXEC
     tree = _check(_libc.syscall(_SYS_OPEN_TREE, descriptor, b"", flags))
     wanted = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | _MOUNT_ATTR_NOEXEC
-    attributes = _MountAttributes(wanted | (_MOUNT_ATTR_RDONLY if read_only else 0))
+    wanted |= _MOUNT_ATTR_RDONLY if read_only else 0
+    attributes = _MountAttributes(attr_set=wanted, propagation=_MS_PRIVATE)
     size = ctypes.sizeof(attributes)
     try:
         arguments = (tree, b"", _AT_EMPTY_PATH, ctypes.byref(attributes), size)
