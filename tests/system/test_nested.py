@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Guests run what people run: Podman in them, and nothing that would meddle with the network."""
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,7 @@ def _create(user: User, name: str, *words: str, image: str = IMAGE) -> None:
 
 def _prepare(user: User, name: str, tarball: Path) -> None:
     """Let Podman run in a box, and give it the image, to root's and to the user's store."""
+    asyncio.run(wait_for_boot(name))  # until then the guest clears its temporary directories
     writes = ("enter", "--root", name, "--", "sh", "-c", "cat > /etc/containers/containers.conf")
     assert user.kapsule(*writes, data=SETTINGS.encode()).code == 0
     for who in (("--root",), ()):
