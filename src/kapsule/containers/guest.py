@@ -69,11 +69,16 @@ class Guests:
     """The running containers, seen from inside.
 
     incus: asked for the pid of a container's init, once a run. address: the helper's socket.
+    patience: how long the helper may take to answer, in seconds. It gives up by itself before, but
+    for a file system of the guest's that not even SIGKILL gets it out of.
     """
 
-    def __init__(self, incus: IncusClient, address: str = names.SESSION_SOCKET) -> None:
+    def __init__(
+        self, incus: IncusClient, address: str = names.SESSION_SOCKET, *, patience: float = 120.0
+    ) -> None:
         self._incus = incus
         self._address = address
+        self._patience = patience
         self._boots: dict[str, Boot] = {}
         self._logins: dict[tuple[str, int], Login] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -157,7 +162,13 @@ class Guests:
         try:
             await self._connect(channel)
             protocol.send(channel, {"kind": kind, **message}, tuple(descriptors))
-            answer, given = await _receive(channel)
+            async with asyncio.timeout(self._patience):
+                answer, given = await _receive(channel)
+        except TimeoutError:
+            channel.close()
+            raise GuestError(
+                "The container does not answer", hint="A file system in it may hang."
+            ) from None
         except BaseException:
             channel.close()
             raise

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import socket
+from pathlib import Path
+
+import pytest
+
+from kapsule.containers.guest import Guests
+from kapsule.errors import GuestError, InternalError
+from kapsule.incus.client import IncusClient
+
+
+async def test_a_helper_that_never_answers(tmp_path: Path) -> None:
+    """One is told, and the helper learns from the closed socket that nobody waits any more."""
+    address = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen()
+        guests = Guests(IncusClient(), address, patience=0.01)
+        with pytest.raises(GuestError, match="does not answer"):
+            await guests.call("read", {}, [])
+        channel, _ = listener.accept()
+        with channel:
+            assert channel.recv(16) != b""
+            assert channel.recv(16) == b""
+
+
+async def test_a_helper_that_does_not_run(tmp_path: Path) -> None:
+    """It is said which service to look at."""
+    guests = Guests(IncusClient(), str(tmp_path / "nobody"))
+    with pytest.raises(InternalError) as caught:
+        await guests.call("read", {}, [])
+    assert "kapsule-session" in caught.value.hint
