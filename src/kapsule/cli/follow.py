@@ -23,11 +23,12 @@ def follow(bus: Bus, start: Callable[[], str], *, title: str, done: str) -> None
         running: list[Operation] = []
 
         def on_interrupt() -> None:
+            if not interrupts.count:
+                output.say("Cancelling, and undoing what was begun...", output.YELLOW)
+                for operation in running:
+                    operation.cancel()
             if interrupts.take() > 1:
                 raise KeyboardInterrupt
-            output.say("Cancelling, and undoing what was begun...", output.YELLOW)
-            for operation in running:
-                operation.cancel()
 
         bus.watch(interrupts.descriptor, on_interrupt)
         try:

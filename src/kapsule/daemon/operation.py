@@ -11,6 +11,7 @@ from dbus_fast.annotations import DBusBool, DBusSignature, DBusStr
 from dbus_fast.service import dbus_method, dbus_property, dbus_signal
 
 from kapsule import names
+from kapsule.daemon.bus import current_call
 from kapsule.daemon.callers import Caller, Callers
 from kapsule.daemon.dbus_errors import answers, wire_text
 from kapsule.daemon.interface import NamedInterface
@@ -180,7 +181,9 @@ class Operation(NamedInterface):
     @answers
     async def Cancel(self) -> DBusBool:
         """Cancel it, if it runs."""
-        await self._callers.check_sender_is(self.creator.user.uid)
+        # Of a creator that has left meanwhile the bus would not tell who it was.
+        if current_call().sender != self.creator.sender:
+            await self._callers.check_sender_is(self.creator.user.uid)
         return self.cancel()
 
     @dbus_signal()

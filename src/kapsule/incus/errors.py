@@ -12,6 +12,8 @@
     └── IncusOperationLost      Incus forgot the operation: nobody knows how it ended
 """
 
+import re
+
 from kapsule.errors import IncusError, IncusUnavailable
 
 
@@ -57,6 +59,9 @@ _HINTS = {
     403: "The daemon needs Incus's administration socket, so it must run as root",
     503: "Incus is still starting; try again in a moment",
 }
+_LOG_HINT = "Incus may have more to say: journalctl -u incus.service"
+_SPACE_HINT = "Make room where Incus has its storage pools: incus storage list"
+_NO_SPACE = re.compile(r"disk space|no space left", re.IGNORECASE)
 
 
 def from_code(code: int, text: str) -> IncusError:
@@ -64,5 +69,11 @@ def from_code(code: int, text: str) -> IncusError:
 
     code: the error code of the reply, an HTTP status. text: Incus's own words; may be empty.
     """
-    error = _BY_CODE.get(code, IncusError)
-    return error(text or f"Incus answered with error {code}", hint=_HINTS.get(code, ""))
+    if code not in _BY_CODE:
+        return failure(text or f"Incus answered with error {code}")
+    return _BY_CODE[code](text or f"Incus answered with error {code}", hint=_HINTS.get(code, ""))
+
+
+def failure(text: str) -> IncusError:
+    """Return the exception for what Incus tried and could not do. text: Incus's own words."""
+    return IncusError(text, hint=_SPACE_HINT if _NO_SPACE.search(text) else _LOG_HINT)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from kapsule.errors import IncusError, IncusUnavailable
 from kapsule.incus.client import IncusClient
-from kapsule.incus.errors import IncusNotFound, IncusOperationLost
+from kapsule.incus.errors import IncusNotFound, IncusOperationLost, failure
 from kapsule.incus.types import Operation
 from kapsule.incus.urls import path
 
@@ -90,7 +90,7 @@ async def wait(
     finally:
         _drop(ending)
     if operation.status_code != _SUCCESS:
-        raise IncusError(operation.err or f"{operation.description}: {operation.status}")
+        raise failure(operation.err or f"{operation.description}: {operation.status}")
     return operation
 
 

@@ -7,7 +7,7 @@ import itertools
 import logging
 
 import pytest
-from dbus_fast import DBusError
+from dbus_fast import DBusError, MessageFlag
 from dbus_fast.unpack import unpack_variants
 
 from kapsule import names
@@ -215,6 +215,29 @@ async def test_cancel_undoes_and_tells(client: Client, daemon: Daemon) -> None:
     assert await client.get(path, "Status") == "cancelled"
     assert (await client.get_all(path))["ErrorName"] == Cancelled.dbus_name
     assert await client.call("Cancel", **to) is False
+
+
+async def test_the_last_word_of_a_caller_that_leaves(client: Client, daemon: Daemon) -> None:
+    """A Cancel counts also when whoever sent it is gone before it is read."""
+    begun, undone = asyncio.Event(), asyncio.Event()
+
+    async def work(_: Progress) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            undone.set()
+
+    daemon.work.work = work
+    other = Client(client.address)
+    await other.connect()
+    path = await start(other)
+    await begun.wait()
+    no_reply = MessageFlag.NO_REPLY_EXPECTED
+    await other.send("Cancel", path=path, interface=OPERATION, flags=no_reply)
+    await other.disconnect()
+    async with asyncio.timeout(20):
+        await undone.wait()
 
 
 async def test_cancel_before_the_work_begins(client: Client, daemon: Daemon) -> None:
