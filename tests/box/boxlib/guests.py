@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,10 +19,12 @@ DEBIAN_PACKAGES = (
 )
 # Programs that use what the host shares, and containers in the container.
 DESKTOP_PACKAGES = (
-    *("wayland-utils", "foot", "x11-utils", "fontconfig", "pulseaudio-utils", "pipewire-bin"),
+    *("wayland-utils", "x11-utils", "fontconfig", "pulseaudio-utils", "pipewire-bin"),
     *("gpg", "gpg-agent", "openssh-client", "dbus-bin", "netcat-openbsd"),
     *("podman", "crun", "uidmap", "fuse-overlayfs", "slirp4netns", "passt", "nftables"),
 )
+# One that draws, needs no input device and no other library; the rest of its package is large.
+WAYLAND_CLIENT = "usr/bin/weston-simple-shm"
 COMPILER_SUITE = "bookworm"
 
 
@@ -37,6 +40,7 @@ def images(suite: str, host: Path) -> Path:
         tree.mkdir()
         hook = f"--customize-hook={SCRIPTS / 'debian'}"
         debian.bootstrap(tree, suite, (*DEBIAN_PACKAGES, *DESKTOP_PACKAGES), hook)
+        shutil.copy(host / WAYLAND_CLIENT, tree / WAYLAND_CLIENT)
         _pack(folder, "desktop", tree)
         cache.remove_tree(tree)
         tree.mkdir()
