@@ -2,8 +2,8 @@
 """What separates a container from the host, read off its init, and how a process crosses it.
 
 A process that has crossed has what a process started by the container's own init has: namespaces,
-cgroup, capability bounding set, security label, limits. It keeps nothing of the host's but the
-descriptors that it was given.
+cgroup, capability bounding set, security label, limits, system call filters. It keeps nothing of
+the host's but the descriptors that it was given.
 """
 
 import os
@@ -13,7 +13,8 @@ import select
 import signal
 from typing import NamedTuple
 
-from kapsule.linux import syscalls
+from kapsule.linux import seccomp, syscalls
+from kapsule.session import filters
 
 _NAMESPACES = {
     "user": syscalls.CLONE_NEWUSER,
@@ -61,7 +62,8 @@ class Border(NamedTuple):
     namespaces: CLONE_NEW* flags of those that differ from ours. cgroup: the directory of the one
     of version 2, "" where there is none. v1_cgroups: those of version 1. capabilities: init's
     bounding set. label: a file, and what to write to it for init's security label, or None. score:
-    init's oom_score_adj. limits: what each RLIMIT_* of a session shall be.
+    init's oom_score_adj. limits: what each RLIMIT_* of a session shall be. filters: init's system
+    call filters.
     """
 
     namespaces: int
@@ -71,6 +73,7 @@ class Border(NamedTuple):
     label: tuple[str, str] | None
     score: str
     limits: tuple[tuple[int, tuple[int, int]], ...]
+    filters: tuple[bytes, ...]
 
 
 def is_alive(pidfd: int) -> bool:
@@ -106,6 +109,7 @@ def _read_off(init: int, login: int | None) -> Border:
         label=_label(init),
         score=_read(f"/proc/{init}/oom_score_adj"),
         limits=_limits(example, is_init=login is None),
+        filters=filters.of(init),
     )
 
 
@@ -130,6 +134,8 @@ def cross(border: Border, pidfd: int) -> None:
         os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
+    for each in border.filters:  # while we have CAP_SYS_ADMIN, which that takes: seccomp(2)
+        seccomp.install_filter(each)
     syscalls.limit_capabilities(border.capabilities)
     os.umask(0o022)
     if label is not None and border.label is not None:

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The system call filters of a container's init, which Incus gave it and a session shall have.
+
+Only a tracer can read them, and a process has one at a time. So they are read once in each run of
+a container, and noted.
+"""
+
+import fcntl
+import logging
+import os
+import select
+import signal
+
+from kapsule import names
+from kapsule.errors import GuestError
+from kapsule.linux import seccomp
+from kapsule.session import runs
+
+_NOTE = "filters"
+_LOCK = names.RUN_DIRECTORY + "/filters.lock"
+_PATIENCE = 5.0  # seconds; init can be where not even a tracer stops it
+_DONE = b"."
+
+log = logging.getLogger("kapsule-session")
+
+
+def of(init: int) -> tuple[bytes, ...]:
+    """Return the filters of a container's init, the first one first.
+
+    There are none where the host lets nobody read them: a kernel without
+    CONFIG_CHECKPOINT_RESTORE, kernel.yama.ptrace_scope=3. To get in matters more then.
+    Raises GuestError where it is the guest that keeps us from it, OSError.
+    """
+    try:
+        return _recall(init)
+    except FileNotFoundError:
+        pass
+    descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return _find_out(init)
+    finally:
+        os.close(descriptor)
+
+
+def _recall(init: int) -> tuple[bytes, ...]:
+    return tuple(map(bytes.fromhex, runs.read(init, _NOTE).split()))
+
+
+def _find_out(init: int) -> tuple[bytes, ...]:
+    """Read the filters and note them, unless somebody else did before the lock was ours."""
+    try:
+        return _recall(init)
+    except FileNotFoundError:
+        runs.write(init, _NOTE, "" if _status(init, "Seccomp") == "0" else _read(init))
+    return _recall(init)
+
+
+def _read(init: int) -> str:
+    """Return the filters in hexadecimal."""
+    text = _read_in_a_process_of_its_own(init)
+    if text is not None:
+        return text
+    if _status(init, "TracerPid") != "0":
+        raise GuestError("The container's init is being traced", hint="See TracerPid in its /proc.")
+    log.warning("sessions go without the system call filters of process %s", init)
+    return ""
+
+
+def _read_in_a_process_of_its_own(init: int) -> str | None:
+    """Return the filters in hexadecimal, None where that fails. The process's end frees init."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _be_the_tracer(init, theirs)
+    os.close(theirs)
+    text = b""
+    try:
+        while select.select([ours], [], [], _PATIENCE)[0]:
+            data = os.read(ours, 65536)
+            if not data:
+                return text.removesuffix(_DONE).decode() if text.endswith(_DONE) else None
+            text += data
+    finally:
+        os.close(ours)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    raise GuestError("The container's init hangs", hint="Restart the container: kapsule restart")
+
+
+def _be_the_tracer(init: int, pipe: int) -> None:
+    try:
+        filters = seccomp.read_filters(init)
+        with open(pipe, "wb") as file:
+            file.write(" ".join(each.hex() for each in filters).encode() + _DONE)
+    finally:
+        os._exit(0)
+
+
+def _status(pid: int, field: str) -> str:
+    """Return a line of /proc/PID/status, "0" where the kernel has none of that name."""
+    with open(f"/proc/{pid}/status") as file:
+        found = (line.split()[1] for line in file if line.startswith(field + ":"))
+        return next(found, "0")
