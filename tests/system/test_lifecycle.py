@@ -50,7 +50,7 @@ async def test_a_clean_stop(backend: Backend, fresh_name: str, progress: Recordi
     assert await _status(backend, fresh_name) == "Stopped"
     assert backend.registry.get(fresh_name).status == "Stopped"
     assert progress.warnings == []
-    incus("file", "pull", f"{fresh_name}/root/stopped", "/dev/null")
+    incus("file", "pull", f"{fresh_name}/root/stopped", "-")
 
 
 async def test_a_guest_that_does_not_stop(
