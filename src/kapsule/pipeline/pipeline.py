@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from kapsule.errors import KapsuleError
+
 Context = TypeVar("Context")
 Action = Callable[[Context], Awaitable[None]]
 
@@ -90,6 +92,8 @@ class Pipeline(Generic[Context]):
                 continue
             try:
                 await step.undo(context)
+            except KapsuleError as error:
+                log.warning("%s: could not undo %s: %s", self.name, step.name, error.message)
             except Exception:
                 log.exception("%s: could not undo %s", self.name, step.name)
 

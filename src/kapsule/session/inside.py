@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fork a process that works inside a container and reports to its parent on the host."""
 
+import errno
 import logging
 import os
 import socket
@@ -75,7 +76,16 @@ def _failure(line: border.Border, pidfd: int, work: Work, channel: socket.socket
     except ProcessLookupError:
         return GuestError("The container has stopped", hint="Try again.")
     except OSError as error:
-        return GuestError(f"Inside the container: {error}")
+        return _trouble(error)
     except Exception as error:
         return InternalError(f"{type(error).__name__}: {error}")
     os._exit(0)
+
+
+def _trouble(error: OSError) -> GuestError:
+    what = error.strerror or str(error)
+    where = f": {error.filename!r}" if error.filename else ""
+    hint = "`kapsule enter --root` gives a root shell, to look into it."
+    if error.errno == errno.ENOSPC:
+        hint = "Make room in the container, or where Incus has its storage pools."
+    return GuestError(f"Inside the container: {what}{where}", hint=hint)
