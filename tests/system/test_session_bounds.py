@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What holds a session up, and what it must never bring along: nothing waits or stays for ever."""
 
+import ctypes
+import json
+import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +17,7 @@ import pytest
 
 from tests.system.support.users import Result, User, incus
 
+_CLONE_NEWNS = 0x20000
 _CGROUPS = "/sys/fs/cgroup/lxc.payload.{}/cgroup.freeze"
 
 
@@ -25,6 +30,28 @@ def _frozen(container: str) -> Iterator[None]:
         yield
     finally:
         freezer.write_text("0")
+
+
+@contextmanager
+def _mounted_over(container: str, directory: str) -> Iterator[None]:
+    """Mount a file system that never answers in a container: FUSE, without its server's hello."""
+    [state] = json.loads(incus("list", "--format", "json", f"^{container}$"))
+    init = os.pidfd_open(state["state"]["pid"])
+    server = os.open("/dev/fuse", os.O_RDWR)
+    options = f"fd={server},rootmode=40000,user_id=0,group_id=0,allow_other"
+    libc = ctypes.CDLL(None)
+    child = os.fork()
+    if child == 0:
+        failed = libc.setns(init, _CLONE_NEWNS) or libc.mount(
+            b"hangs", directory.encode(), b"fuse", 0, options.encode()
+        )
+        os._exit(failed & 1)
+    assert os.waitpid(child, 0)[1] == 0
+    try:
+        yield
+    finally:
+        os.close(server)
+        incus("exec", container, "--", "umount", "--lazy", directory)
 
 
 def _sleepers(container: str) -> str:
@@ -57,6 +84,33 @@ def test_a_guest_that_holds_a_session_up(alice: User, container: str) -> None:
         result = alice.kapsule("enter", container, "--", "true", timeout=100)
     assert result.code == 125
     assert "does not answer" in result.error
+
+
+def test_a_file_system_that_never_answers(alice: User, container: str) -> None:
+    """Mounted where sockets of the host go, it keeps one out, but not waiting; root gets in."""
+    assert alice.kapsule("enter", container, "--", "true").code == 0
+    with _mounted_over(container, f"/run/user/{alice.account.pw_uid}"), _socket_of(alice):
+        result = alice.kapsule("enter", container, "--", "true", timeout=60)
+        assert result.code == 125
+        assert "may hang" in result.error
+        assert alice.kapsule("enter", "--root", container, "--", "true").code == 0
+
+
+@contextmanager
+def _socket_of(user: User) -> Iterator[None]:
+    """Have something to share: a socket in their runtime directory."""
+    directory = Path(f"/run/user/{user.account.pw_uid}")
+    was_there = directory.exists()
+    directory.mkdir(exist_ok=True)
+    path = directory / "pipewire-0"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        os.chown(path, user.account.pw_uid, user.account.pw_gid)
+        os.chown(directory, user.account.pw_uid, user.account.pw_gid)
+        yield
+    path.unlink()
+    if not was_there:
+        directory.rmdir()
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])

@@ -250,7 +250,10 @@ async def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
     try:
         return protocol.receive(channel)
     except (EOFError, OSError, protocol.ProtocolError) as error:
-        raise GuestError("The session helper gave up; its log says why") from error
+        raise GuestError(
+            "The session helper gave up",
+            hint="A file system in the container may hang. See also: journalctl -u kapsule-session",
+        ) from error
 
 
 async def _readable(channel: socket.socket) -> None:

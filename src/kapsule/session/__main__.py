@@ -107,7 +107,8 @@ def _handle(channel: socket.socket) -> None:
     except BrokenPipeError as error:
         log.info("cannot %s: %s", message["kind"], error)
     except ProcessLookupError as error:
-        protocol.send(channel, error_message(GuestError(f"{error}", hint="Try again.")))
+        text = str(error) if error.errno is None else "The container has stopped"
+        protocol.send(channel, error_message(GuestError(text, hint="Try again.")))
     except Exception as error:
         log.exception("cannot %s", message["kind"])
         protocol.send(channel, error_message(InternalError(f"{type(error).__name__}: {error}")))

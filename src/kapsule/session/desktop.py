@@ -19,7 +19,7 @@ from kapsule.session import protocol
 from kapsule.session.shares import FILE, Share
 from kapsule.session.sources import Caller, Source, opened
 
-_PATIENCE = 10.0  # seconds; the guest can have a file system under the target that never answers
+_PATIENCE = 10  # seconds; the guest can have a file system under the target that never answers
 _MOST_MOUNTS = 16  # one upon the other, that are taken away
 _STICKY = 0o1777
 _NOWHERE_ELSE = mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS | mounts.RESOLVE_NO_SYMLINKS
@@ -39,7 +39,9 @@ def share(shares: tuple[Share, ...], caller: Caller, init: int, pidfd: int, runt
     which is made where it is missing.
     """
     with opened(shares, caller) as (sources, notes):
+        signal.alarm(_PATIENCE)  # ends this process: a look at the guest's files can take for ever
         missing = [source for source in sources if not _is_in_place(source, init)]
+        signal.alarm(0)
         failed = _mount(missing, pidfd, caller, runtime) if missing else {}
         variables = {
             source.share.variable: source.share.value

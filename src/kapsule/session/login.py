@@ -53,9 +53,13 @@ def open_login(channel: socket.socket, message: protocol.Message, descriptors: l
     if login is None:
         protocol.send(channel, {"login": None, "note": note})
         return
-    pidfd = os.pidfd_open(login)
-    logins.remember(init, uid, login)
-    protocol.send(channel, _describe(login), (pidfd,))
+    try:
+        pidfd = os.pidfd_open(login)
+        logins.remember(init, uid, login)
+        answer = _describe(login)
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise ProcessLookupError("The login session in the container has ended") from error
+    protocol.send(channel, answer, (pidfd,))
 
 
 def _open(channel: socket.socket, message: protocol.Message, pidfd: int) -> tuple[int | None, str]:
