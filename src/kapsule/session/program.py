@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 # Shells that understand `-c 'exec "$@"' NAME WORD...` and read the profile when argv[0] has a dash.
-_POSIX_SHELLS = {"ash", "bash", "busybox", "dash", "ksh", "mksh", "sh", "yash", "zsh"}
+_POSIX_SHELLS = {"ash", "bash", "dash", "ksh", "mksh", "sh", "yash", "zsh"}
 # Those whose `exec` has options, so that a word with a dash would be taken for one; to the others
 # `--` would be the command itself.
 _EXEC_WITH_OPTIONS = {"bash", "ksh", "mksh", "zsh"}

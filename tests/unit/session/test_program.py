@@ -16,9 +16,10 @@ def test_no_command_is_the_login_shell() -> None:
     assert program.choose("/bin/bash", ()) == program.Program("/bin/bash", ("-bash",))
 
 
-def test_a_command_runs_by_way_of_a_shell_that_takes_it() -> None:
-    """A shell that is not of the POSIX kind is left to terminals."""
-    assert program.choose("/usr/bin/fish", ("ls",)).path == "/bin/sh"
+@pytest.mark.parametrize("shell", ["/usr/bin/fish", "/bin/busybox"])
+def test_a_command_runs_by_way_of_a_shell_that_takes_it(shell: str) -> None:
+    """A shell that is not of the POSIX kind, or not by this name, is left to terminals."""
+    assert program.choose(shell, ("ls",)).path == "/bin/sh"
 
 
 @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/dash"])
