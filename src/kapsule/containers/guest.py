@@ -10,7 +10,7 @@ from typing import Any
 from weakref import WeakValueDictionary, finalize
 
 from kapsule import names
-from kapsule.errors import Busy, GuestError, InternalError, from_dbus
+from kapsule.errors import Busy, GuestError, IncusError, IncusUnavailable, InternalError, from_dbus
 from kapsule.incus import instances
 from kapsule.incus.client import IncusClient
 from kapsule.session import border, protocol
@@ -205,7 +205,7 @@ class Guests:
 
     async def _find_boot(self, name: str) -> Boot:
         for _ in range(3):
-            pid = (await instances.get_state(self._incus, name)).pid
+            pid = await self._init_of(name)
             if pid <= 0:
                 break
             try:
@@ -213,9 +213,23 @@ class Guests:
             except ProcessLookupError:
                 continue
             # Asked again, so that the pid was the container's when it was opened.
-            if (await instances.get_state(self._incus, name)).pid == pid:
+            if await self._init_of(name) == pid:
                 return boot
         raise Busy(f"Container '{name}' is not running", hint="It may have just stopped; try again")
+
+    async def _init_of(self, name: str) -> int:
+        """Return the pid of the container's init, 0 where there is none.
+
+        Incus 6.0 fails with "Invalid PID" while init goes away.
+        """
+        try:
+            return (await instances.get_state(self._incus, name)).pid
+        except IncusUnavailable:
+            raise
+        except IncusError as error:
+            if "Invalid PID" not in error.message:
+                raise
+            return 0
 
     async def _open_login(self, boot: Boot, user: str, uid: int, own_session: bool) -> Login:
         message = {"init": boot.pid, "name": user, "uid": uid, "own_session": own_session}

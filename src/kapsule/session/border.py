@@ -6,6 +6,7 @@ cgroup, capability bounding set, security label, limits, system call filters. It
 the host's but the descriptors that it was given.
 """
 
+import errno
 import os
 import re
 import resource
@@ -126,7 +127,7 @@ def cross(border: Border, pidfd: int) -> None:
     for kind, values in border.limits:
         _set_limit(kind, values)
     _reset_signals()
-    syscalls.new_session_keyring()
+    _leave_keyring()
     # Before the guest can see us: it must not trace us, nor reach our program through /proc.
     syscalls.set_dumpable(False)
     syscalls.setns(pidfd, border.namespaces & ~syscalls.CLONE_NEWPID)
@@ -243,6 +244,15 @@ def _set_limit(kind: int, values: tuple[int, int]) -> None:
         hard = resource.getrlimit(kind)[1]
         soft = values[0] if hard == resource.RLIM_INFINITY else min(values[0], hard)
         resource.setrlimit(kind, (soft if soft >= 0 else hard, hard))
+
+
+def _leave_keyring() -> None:
+    """Leave our session keyring; there is none to leave where a filter of ours forbids keyctl(2)."""
+    try:
+        syscalls.new_session_keyring()
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOSYS):
+            raise
 
 
 def _reset_signals() -> None:
