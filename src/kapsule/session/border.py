@@ -247,7 +247,7 @@ def _set_limit(kind: int, values: tuple[int, int]) -> None:
 
 
 def _leave_keyring() -> None:
-    """Leave our session keyring; there is none to leave where a filter of ours forbids keyctl(2)."""
+    """Leave our session keyring. Where a filter forbids keyctl(2), nobody can use one either."""
     try:
         syscalls.new_session_keyring()
     except OSError as error:
