@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from kapsule.containers.backend import Backend
+from tests.system.support import traces
 from tests.system.support.backend import own_backend
 from tests.system.support.users import User, incus
 
@@ -52,6 +53,35 @@ def fresh_name(alice: User) -> Iterator[str]:
     name = f"t{uuid.uuid4().hex[:12]}"
     yield name
     incus("delete", "--force", name, check=False)
+
+
+@pytest.fixture
+def traceless(fresh_name: str) -> Iterator[str]:
+    """A name of which nothing is left at the end of the test, nor anything else that is new."""
+    with traces.nothing_left(fresh_name):
+        yield fresh_name
+
+
+@pytest.fixture
+def stormy(fresh_name: str) -> Iterator[str]:
+    """The same for a test in which the daemon itself dies."""
+    with traces.nothing_left(fresh_name, daemon_survives=False):
+        yield fresh_name
+
+
+@pytest.fixture
+def small(alice: User, fresh_name: str) -> str:
+    """A running container of alice's without much in it, for one test alone."""
+    result = alice.kapsule("create", fresh_name, "--image", "local:busybox")
+    assert result.code == 0, result.error
+    return fresh_name
+
+
+@pytest.fixture
+def _sound_daemon() -> Iterator[None]:
+    """The daemon survives the test, and nothing that it logs tells of a bug."""
+    with traces.sound_daemon():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import lzma
+import ssl
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -18,7 +19,9 @@ class ImageServer:
 
     def __init__(self) -> None:
         self.hurry = asyncio.Event()
+        self.is_half_sent = asyncio.Event()
         self.was_hung_up_on = asyncio.Event()
+        self.breaks_off = False
         self.url = ""
         self.root = b"x" * 2_000_000
         metadata = io.BytesIO()
@@ -37,7 +40,10 @@ class ImageServer:
         await response.prepare(request)
         half = len(self.root) // 2
         await response.write(self.root[:half])
+        self.is_half_sent.set()
         await self.hurry.wait()
+        if self.breaks_off and request.transport:
+            request.transport.abort()
         try:
             await response.write(self.root[half:])
         except ConnectionResetError:
@@ -86,8 +92,13 @@ class ImageServer:
 
 
 @contextlib.asynccontextmanager
-async def image_server() -> AsyncIterator[ImageServer]:
-    """Yield an image server on a port of its own, because Incus remembers what is where."""
+async def image_server(
+    port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ImageServer]:
+    """Yield an image server on a port of its own, because Incus remembers what is where.
+
+    port: another one. tls: speak https with this.
+    """
     tiny = ImageServer()
 
     def sends(content: bytes) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -104,7 +115,7 @@ async def image_server() -> AsyncIterator[ImageServer]:
     routes.add_get("/root.squashfs", tiny.send_root)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
     host, port = runner.addresses[0]
     tiny.url = f"http://{host}:{port}"
     yield tiny
