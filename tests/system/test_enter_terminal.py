@@ -183,7 +183,9 @@ def test_tmux(alice: User, container: str) -> None:
         screen.expect("[one]")
         screen.type("echo $((40+2))-in-tmux\n")
         screen.expect("42-in-tmux")
-        screen.type("\x02d")
+        screen.type("\x02")
+        time.sleep(0.3)  # keys that come at once are a paste to tmux, not a command
+        screen.type("d")
         screen.expect("detached")
         screen.type("tmux -L t kill-server; exit\n")
         assert screen.wait() == 0

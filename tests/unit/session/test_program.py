@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kapsule.session import program
 
-WORDS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)))
+WORDS = st.text(st.characters(exclude_characters="\0", codec="utf-8"))
 
 
 def test_no_command_is_the_login_shell() -> None:
