@@ -47,7 +47,10 @@ def _start(arguments: EnterArguments, on_terminal: list[int]) -> tuple[int, int 
     environment = passed_environment.choose(
         dict(os.environ), arguments.env, clean=arguments.clean_env
     )
-    _check_text([*arguments.command, *environment, *environment.values()])
+    _check_text(arguments.command)
+    left_out = [name for name in environment if not _is_text(name + environment[name])]
+    for name in left_out:
+        del environment[name]
     rows, columns = pty.get_window_size(on_terminal[-1]) if on_terminal else (24, 80)
     with Bus() as bus, ExitStack() as stack:
         session = bus.enter(
@@ -62,8 +65,9 @@ def _start(arguments: EnterArguments, on_terminal: list[int]) -> tuple[int, int 
             root=arguments.root,
             on_signal=_shower(bus, stack),
         )
-    if session.notes:
-        _show_notes(session.notes)
+    notes = [f"{name!a} does not pass: it is not UTF-8" for name in left_out]
+    if notes or session.notes:
+        _show_notes((*notes, *session.notes))
     return session.control, session.terminal, session.name
 
 
@@ -116,13 +120,19 @@ def _directory(wanted: str) -> str:
 
 def _check_text(words: list[str]) -> None:
     for word in words:
-        try:
-            word.encode()
-        except UnicodeEncodeError:
+        if not _is_text(word):
             raise InvalidArgument(
                 f"{word.encode(errors='surrogateescape')!r} is not UTF-8",
-                hint="Arguments and variables cross the bus as text.",
-            ) from None
+                hint="Arguments cross the bus as text.",
+            )
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _show_notes(notes: tuple[str, ...]) -> None:

@@ -20,14 +20,23 @@ from kapsule.session.shares import FILE, Share
 # What tells where servers are. It passes only where this module says so.
 VARIABLES = frozenset(
     {
-        *("WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK"),
+        *("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY"),
+        *("DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK"),
         *("PULSE_SERVER", "PIPEWIRE_REMOTE", "PIPEWIRE_RUNTIME_DIR", "XDG_RUNTIME_DIR"),
     }
 )
 
 _X_DISPLAY = re.compile(r"(?:unix)?:(\d{1,5})(?:\.\d+)?\Z", re.ASCII)
+_NETWORK_DISPLAY = re.compile(r"(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}(?:\.\d+)?\Z", re.ASCII)
 _BUS_PATH = re.compile(r"unix:(?:[^;]*,)?path=([^,;]+)")
+_NETWORK_SERVER = re.compile(r"(?:tcp[46]?:|unix:abstract=).")
 _UNIX_SERVER = re.compile(r"(?:\{[^}]*\})?(?:unix:)?(/.+)\Z", re.DOTALL)
+# Variable -> the forms of its value: a file of the host, a server of the network.
+_ADDRESSES = {
+    "DISPLAY": (_X_DISPLAY, _NETWORK_DISPLAY),
+    "PULSE_SERVER": (_UNIX_SERVER, _NETWORK_SERVER),
+    "DBUS_SESSION_BUS_ADDRESS": (_BUS_PATH, _NETWORK_SERVER),
+}
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 _GPG_SOCKETS = ("S.gpg-agent", "S.gpg-agent.ssh", "S.gpg-agent.extra", "S.gpg-agent.browser")
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -75,23 +84,32 @@ def plan(place: Place, *, with_bus: bool) -> tuple[Share, ...]:
 
 
 def passed(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what of the environment passes as it is: what names no file of the host."""
+    """Return what of the environment passes as it is: what names no file of the host.
+
+    Servers of the network do, because the container shares the network.
+    """
     kept = {name: value for name, value in environment.items() if name not in VARIABLES}
-    for name, is_path in (("PULSE_SERVER", _UNIX_SERVER), ("DBUS_SESSION_BUS_ADDRESS", _BUS_PATH)):
+    for name, (_, of_network) in _ADDRESSES.items():
         value = environment.get(name, "")
-        if value and not is_path.match(value) and _is_no_file(value):
+        if of_network.match(value):
             kept[name] = value
     return kept
+
+
+def refused(environment: Mapping[str, str]) -> list[str]:
+    """Return notes on the variables that should name a server and name none."""
+    notes = []
+    for name, forms in _ADDRESSES.items():
+        value = environment.get(name, "")
+        if value and not any(form.match(value) for form in forms):
+            shown = value if value.isprintable() else ascii(value)
+            notes.append(f"{name} is not shared: {shown[:200]}: it names no server")
+    return notes
 
 
 def _is_plain(name: str) -> bool:
     """Whether a socket may keep its name; one of the bus's name would take the bus's place."""
     return bool(_PLAIN.match(name)) and name not in (".", "..", "bus")
-
-
-def _is_no_file(value: str) -> bool:
-    """Whether a server's address is one of the network, which the container shares."""
-    return value.startswith(("tcp:", "tcp4:", "tcp6:", "unix:abstract="))
 
 
 def _wayland(place: Place) -> Iterator[Share]:

@@ -89,6 +89,7 @@ async def plan_desktop(context: EnterContext) -> None:
     )
     context.shares = desktop.plan(place, with_bus=not _has_own_session(context))
     context.passed = desktop.passed(request.environment) | {"XDG_RUNTIME_DIR": place.runtime}
+    context.notes += desktop.refused(request.environment)
 
 
 @ENTER.step(650)

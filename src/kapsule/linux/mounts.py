@@ -5,6 +5,7 @@ Raises only OSError and knows no policy.
 """
 
 import ctypes
+import errno
 import os
 
 # The numbers are the same on all architectures: include/uapi/asm-generic/unistd.h.
@@ -54,8 +55,11 @@ def _check(result: int, path: str = "") -> int:
 
 def open_at(directory: int, path: str, flags: int, resolve: int) -> int:
     """Open a path below a directory: openat2(2). resolve: RESOLVE_* flags. Close-on-exec."""
+    name = os.fsencode(path)
+    if b"\0" in name:  # the kernel would see the path end there
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
     how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
-    arguments = (directory, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+    arguments = (directory, name, ctypes.byref(how), ctypes.sizeof(how))
     return _check(_libc.syscall(_SYS_OPENAT2, *arguments), path)
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapsule.enter.desktop import VARIABLES, Place, passed, plan
+from kapsule.enter.desktop import VARIABLES, Place, passed, plan, refused
 from kapsule.session.shares import FILE, SOCKET, Share
 
 RUNTIME = "/run/user/1000"
@@ -111,16 +111,28 @@ def test_keys_elsewhere_have_their_sockets_elsewhere() -> None:
 def test_variables_that_name_files_do_not_pass() -> None:
     """They are set again when their sockets are in place, and not before."""
     environment = dict.fromkeys(VARIABLES, "/some/where") | {"TERM": "xterm", "DISPLAY": ":0"}
-    assert passed(environment) == {"TERM": "xterm", "DISPLAY": ":0"}
+    assert passed(environment) == {"TERM": "xterm"}
 
 
 def test_servers_of_the_network_pass() -> None:
     """The container shares the network, so their addresses mean the same inside."""
     environment = {
+        "DISPLAY": "host.lan:0.1",
         "PULSE_SERVER": "tcp:host:4713",
         "DBUS_SESSION_BUS_ADDRESS": "unix:abstract=/tmp/dbus-x",
     }
     assert passed(environment) == environment
+    assert refused(environment) == []
+
+
+@pytest.mark.parametrize("value", [":1/../x", "unix:../../etc/shadow", ":0\n", ": 7", "words"])
+def test_what_names_no_server(value: str) -> None:
+    """It does not pass, is not shared, and a note says so on one line."""
+    for name in ("DISPLAY", "PULSE_SERVER", "DBUS_SESSION_BUS_ADDRESS"):
+        [note] = refused({name: value})
+        assert note.startswith(f"{name} is not shared: ")
+        assert note.isprintable()
+        assert passed({name: value}) == {}
 
 
 @given(st.dictionaries(st.sampled_from(sorted(VARIABLES | {"DISPLAY", "GNUPGHOME"})), st.text()))
