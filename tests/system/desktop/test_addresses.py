@@ -128,14 +128,6 @@ def test_the_default_cookie(guest: Guest) -> None:
         Path(path).unlink()
 
 
-def test_a_cookie_for_the_hosts_name(guest: Guest) -> None:
-    """startx writes a cookie that is good for the host's name only; the guest has another one."""
-    x11 = guest.desktop.x11
-    path = f"{guest.desktop.runtime}/xauth_startx"
-    x11.write_authority(path, servers.cookie_for_this_host(x11.number, x11.cookie))
-    guest.shell("xdpyinfo", {**guest.desktop.environment, "XAUTHORITY": path})
-
-
 @pytest.mark.parametrize(
     "form",
     [
