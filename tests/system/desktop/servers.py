@@ -238,11 +238,6 @@ def cookie_for_all_hosts(display: int, cookie: bytes) -> bytes:
     return xauthority_entry(0xFFFF, b"", display, cookie)
 
 
-def cookie_for_this_host(display: int, cookie: bytes) -> bytes:
-    """Return an entry of .Xauthority as startx makes it, for the host with this name."""
-    return xauthority_entry(0x0100, socket.gethostname().encode(), display, cookie)
-
-
 def xauthority_entry(family: int, address: bytes, display: int, cookie: bytes) -> bytes:
     """Return an entry of .Xauthority: Xau.h of libXau."""
     fields = (address, str(display).encode(), b"MIT-MAGIC-COOKIE-1", cookie)

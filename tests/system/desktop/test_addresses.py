@@ -85,7 +85,7 @@ def test_a_runtime_directory_elsewhere(guest: Guest) -> None:
 
 @pytest.mark.parametrize("display", [":7", ":7.0", "unix:7", "unix:7.0"])
 def test_displays(guest: Guest, display: str) -> None:
-    """Every form of a local display leads to it, as far as the X libraries of the system know it."""
+    """Every form of a local display leads to it, as far as the system's X libraries know it."""
     env = {**guest.desktop.environment, "DISPLAY": display}
     guest.shell("true", env)
     assert guest.shares(guest.desktop.x11.path, guest.desktop.x11.path)
