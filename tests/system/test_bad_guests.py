@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from kapsule.errors import KapsuleError
 from tests.system.support.box import DAEMON, frozen, main_pid, refused, systemctl
-from tests.system.support.bus import Changes, status
+from tests.system.support.bus import Changes, carry_out, connect, status
 from tests.system.support.command import BUSYBOX, DEBIAN, Command
 from tests.system.support.image_server import ImageServer, image_server
 from tests.system.support.traces import until
@@ -50,6 +51,16 @@ def test_an_init_that_hangs_later(alice: User, traceless: str) -> None:
 def _init_of(name: str) -> int:
     state: dict[str, int] = json.loads(incus("query", f"/1.0/instances/{name}/state"))
     return state["pid"]
+
+
+def test_a_guest_that_is_frozen(alice: User, small: str) -> None:
+    """No account is made in it; it is thawed by whoever enters."""
+    incus("pause", small)
+    account = (1000, 1000, "alice", "/home/alice")
+    with connect(alice) as bus, pytest.raises(KapsuleError, match="is frozen") as raised:
+        carry_out(bus, "SetupUser", "suuss", small, *account)
+    assert "kapsule start" in raised.value.hint
+    assert alice.kapsule("enter", small, "--", "id", "-un").text == "alice"
 
 
 def test_a_guest_without_a_shell(alice: User, traceless: str) -> None:
@@ -104,6 +115,20 @@ def test_what_is_mounted_later_is_seen(alice: User, small: str, tmp_path: Path) 
     assert alice.kapsule("enter", "--root", small, "--", "ls", inside).text == "file"
     subprocess.run(["umount", str(tmp_path)], check=True)
     assert alice.kapsule("enter", "--root", small, "--", "ls", inside).text == ""
+
+
+def test_what_is_mounted_in_the_home_is_seen(alice: User, traceless: str) -> None:
+    """A file system that lies in the home comes along with it, and nothing below it is root's."""
+    folder = Path("/home/alice/disk")
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "uid=1000", "disk", str(folder)], check=True)
+    folder.joinpath("file").touch()
+    assert alice.kapsule("create", traceless, *BUSYBOX).code == 0
+    assert alice.kapsule("enter", traceless, "--", "ls", str(folder)).text == "file"
+    assert alice.kapsule("rm", "--force", traceless).code == 0
+    assert folder.joinpath("file").exists()
+    subprocess.run(["umount", str(folder)], check=True)
+    folder.rmdir()
 
 
 @pytest.mark.usefixtures("_sound_daemon")

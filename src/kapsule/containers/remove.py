@@ -11,8 +11,9 @@ from kapsule.incus.client import IncusClient
 from kapsule.incus.errors import IncusNotFound
 
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)  # seconds between attempts
-# What Incus says while it is still at work on the instance, or clears up after a failed start.
-_PASSING = ("busy running", "is running")
+# What Incus says while it is still at work on the instance, clears up after a failed start, or is
+# asked by two at once.
+_PASSING = ("busy running", "is running", "matching non-reusable operation")
 
 log = logging.getLogger(__name__)
 

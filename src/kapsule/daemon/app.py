@@ -16,6 +16,7 @@ from kapsule import config, names
 from kapsule.config import Config
 from kapsule.containers.backend import Backend
 from kapsule.containers.delete import delete_container
+from kapsule.containers.from_instance import container_from_instance
 from kapsule.containers.guest import Guests
 from kapsule.containers.registry import Registry
 from kapsule.containers.restart import restart_container
@@ -144,12 +145,13 @@ def bind_features(backend: Backend) -> Features:
         found = await backend.incus.get_list(path("images"), dict[str, Any])
         return msgspec.json.encode(found).decode()
 
-    async def is_taken(name: str) -> bool:
+    async def is_taken(name: str, uid: int) -> bool:
         try:
-            await instances.get_instance(backend.incus, name)
+            found = await instances.get_instance(backend.incus, name)
         except IncusNotFound:
             return False
-        return True
+        container = container_from_instance(found)
+        return container is None or container.owner != uid
 
     return Features(
         create=lambda request, progress: create_container(backend, request, progress),

@@ -21,12 +21,12 @@ class Defaults:
     """Finds out what a caller's defaults are.
 
     containers: those in memory. load: reads a user's configuration. is_taken: asks Incus whether
-    it has any instance of that name, also one that is not ours.
+    it has any instance of that name that is not of the user with that uid.
     """
 
     containers: Containers
     load: Callable[[HostUser], Awaitable[Config]]
-    is_taken: Callable[[str], Awaitable[bool]]
+    is_taken: Callable[[str, int], Awaitable[bool]]
 
     async def image(self, user: HostUser) -> str:
         """Return the image of containers that are made without one."""
@@ -64,16 +64,19 @@ class Defaults:
             if container and container.owner == user.uid:
                 return name
         for name in names:
-            if not await self._is_taken(name):
+            if not await self._is_taken(name, user.uid):
                 return name
         return names[-1]
 
-    async def _is_taken(self, name: str) -> bool:
-        """Say whether somebody else has this name; no, if Incus does not answer soon."""
-        if self.containers.find(name):
-            return True
+    async def _is_taken(self, name: str, uid: int) -> bool:
+        """Say whether somebody else has this name; no, if Incus does not answer soon.
+
+        Incus may have a container of the user's that is being made and not in memory yet.
+        """
+        if container := self.containers.find(name):
+            return container.owner != uid
         with contextlib.suppress(KapsuleError, TimeoutError):
             if self.containers.is_loaded:
                 async with asyncio.timeout(_PATIENCE):
-                    return await self.is_taken(name)
+                    return await self.is_taken(name, uid)
         return False

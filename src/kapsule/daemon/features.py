@@ -47,7 +47,8 @@ class Features:
 
     stop, restart, delete: the flag is `force`. add_mount, remove_mount: container, directory as
     the caller wrote it, caller. read_devices: a container's Incus devices by name.
-    list_images: JSON. is_taken: whether Incus has any instance of that name.
+    list_images: JSON. is_taken: whether Incus has any instance of that name that is not a container
+    of the user with that uid.
     """
 
     create: Callable[[CreateRequest, Progress], Awaitable[None]]
@@ -61,7 +62,7 @@ class Features:
     enter: Callable[[EnterRequest, Progress], Awaitable[EnterReply]]
     read_devices: Callable[[str], Awaitable[Mapping[str, Mapping[str, str]]]]
     list_images: Callable[[], Awaitable[str]]
-    is_taken: Callable[[str], Awaitable[bool]]
+    is_taken: Callable[[str, int], Awaitable[bool]]
 
 
 async def wait_until_loaded(containers: Containers) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from kapsule import names
 from kapsule.containers.backend import Backend
-from kapsule.errors import GuestError
+from kapsule.containers.container import FROZEN
+from kapsule.errors import Busy, GuestError
 from kapsule.host.users import HostUser
 from kapsule.incus import instances
 from kapsule.pipeline.pipeline import Pipeline
@@ -46,10 +47,11 @@ async def set_up_user(backend: Backend, name: str, user: HostUser, progress: Pro
 
     Does nothing that is done already. Root has an account in every guest and is only marked.
     The caller holds the container's lock. Raises InvalidArgument for a user that no guest can
-    have, GuestError when the guest's files cannot be changed, Busy when it does not run,
-    IncusError. After a failure the guest is as it was.
+    have, GuestError when the guest's files cannot be changed, Busy when it does not run or is
+    frozen, IncusError. After a failure the guest is as it was.
     """
     account.check_user(user)
+    _check_awake(backend, name)
     if user.uid == 0:
         await _mark(backend, name, user, "true")
         return
@@ -62,6 +64,13 @@ async def set_up_user(backend: Backend, name: str, user: HostUser, progress: Pro
             except GuestError:
                 if attempt == _ATTEMPTS or not await _has_changed(context):
                     raise
+
+
+def _check_awake(backend: Backend, name: str) -> None:
+    """Raise Busy for a frozen container: what is begun in it would be frozen, too."""
+    container = backend.registry.find(name)
+    if container and container.status == FROZEN:
+        raise Busy(f"Container '{name}' is frozen", hint=f"Thaw it with: kapsule start {name}")
 
 
 async def _has_changed(context: UserSetupContext) -> bool:

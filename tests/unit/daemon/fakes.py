@@ -124,5 +124,5 @@ class FakeWork:
     async def _list_images(self) -> str:
         return json.dumps([{"fingerprint": "abc"}])
 
-    async def _is_taken(self, name: str) -> bool:
+    async def _is_taken(self, name: str, uid: int) -> bool:
         return name in self.taken
