@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ _PLACES = (
 # Where nothing may be left at all.
 _FOLDERS = ("/home/alice", "/tmp", "/var/tmp", "/run/kapsule", "/var/lib/incus/images")
 _PASSING = ("pytest",)
-_LASTING = ("logins", "netns", "session.socket")  # in /run/kapsule
+_LASTING = ("filters.lock", "netns", "runs", "session.socket")  # in /run/kapsule
 # What would be a bug, whoever's request it was.
 _BUGS = ("Traceback", "Unexpected error", "never retrieved", "was destroyed")
 
@@ -179,8 +179,10 @@ def _processes_of(unit: str) -> list[str]:
 
 def _descriptors() -> list[str]:
     """Return what the daemon has open, but for sockets: it keeps some of Incus's for a while."""
-    pid = main_pid(DAEMON)
-    links = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()] if pid else []
+    links = []
+    for entry in _walk(f"/proc/{main_pid(DAEMON)}/fd", 1):
+        with suppress(FileNotFoundError):
+            links.append(os.readlink(entry.path))
     # What stands for a container that runs is kept until another one is looked for.
     passing = ("socket:", "anon_inode:")
     return sorted(link.partition(":")[0] for link in links if not link.startswith(passing))
