@@ -36,12 +36,12 @@ async def create_missing(context: EnterContext) -> None:
 
 @ENTER.step(200)
 async def look_up(context: EnterContext) -> None:
-    """Find the container and check that it is the caller's; wait while it is being created."""
+    """Find the container and check that it is the caller's; wait while an operation has it."""
     name, registry = context.request.name, context.backend.registry
-    found = registry.find(name)
-    if found and not found.is_ready:
-        async with registry.lock(name):
-            log.info("waited until %s was created", name)
+    busy = registry.lock(name)
+    if busy.locked():  # it is being created, or a start is being undone: its state is passing
+        async with busy:
+            log.info("waited for the operation on %s", name)
     context.container = registry.get(name)
     check_may_use(context.request.caller, context.container)
 
