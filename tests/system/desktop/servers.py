@@ -234,11 +234,7 @@ def listens(path: str) -> bool:
 
 
 def cookie_for_all_hosts(display: int, cookie: bytes) -> bytes:
-    """Return an entry of .Xauthority that is good whatever the host's name is: Xauth(7)."""
-    return xauthority_entry(0xFFFF, b"", display, cookie)
-
-
-def xauthority_entry(family: int, address: bytes, display: int, cookie: bytes) -> bytes:
-    """Return an entry of .Xauthority: Xau.h of libXau."""
-    fields = (address, str(display).encode(), b"MIT-MAGIC-COOKIE-1", cookie)
-    return family.to_bytes(2) + b"".join(len(each).to_bytes(2) + each for each in fields)
+    """Return an entry of .Xauthority that is good whatever the host's name is: Xau.h of libXau."""
+    fields = (b"", str(display).encode(), b"MIT-MAGIC-COOKIE-1", cookie)
+    family = (0xFFFF).to_bytes(2)
+    return family + b"".join(len(each).to_bytes(2) + each for each in fields)
