@@ -194,7 +194,7 @@ def test_options_of_another_type(bus: Bus, traceless: str, key: str) -> None:
 # --- custom mounts
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def odd_paths(alice: User) -> Iterator[str]:
     """A directory with things in it that are no directories to share."""
     folder = "/home/alice/odd"
@@ -231,7 +231,7 @@ def odd_paths(alice: User) -> Iterator[str]:
     ],
 )
 def test_mounts_that_cannot_be(
-    alice: User, traceless: str, odd_paths: str, paths: list[str], reason: str
+    alice: User, odd_paths: str, traceless: str, paths: list[str], reason: str
 ) -> None:
     """Nobody shares what they may not read themselves, and no directory is made for nothing."""
     flags = [word for path in paths for word in ("--custom-mounts", path)]

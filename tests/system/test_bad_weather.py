@@ -166,7 +166,7 @@ def test_the_daemon_is_stopped_during_create(alice: User, stormy: str) -> None:
     systemctl("start", DAEMON)
 
 
-def test_the_daemon_dies_during_anenter(alice: User, stormy: str) -> None:
+def test_the_daemon_dies_during_an_enter(alice: User, stormy: str) -> None:
     """Who waits for the default container is told; the half of it that is there is removed."""
     with (
         default_container(alice, stormy),
