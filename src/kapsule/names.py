@@ -23,6 +23,10 @@ KEY_CUSTOM_MOUNTS = "user.kapsule.custom-mounts"
 KEY_GPU = "user.kapsule.gpu"
 KEY_NVIDIA_DRIVERS = "user.kapsule.nvidia-drivers"
 KEY_SESSION_MODE = "user.kapsule.session-mode"
+KEY_TRUST = "user.kapsule.trust"
+KEY_PRIVILEGED = "user.kapsule.privileged"
+KEY_NETWORK = "user.kapsule.network"
+KEY_DESKTOP = "user.kapsule.desktop"
 
 SETUP_CREATING = "creating"
 SETUP_DONE = "done"
@@ -32,6 +36,8 @@ def key_mapped(uid: int) -> str:
     """Return the configuration key that says that the user with this uid is set up."""
     return f"user.kapsule.host-users.{uid}.mapped"
 
+
+BRIDGE = "kapsulebr0"  # the network in Incus, and so its interface: at most 15 characters
 
 GUEST_DIRECTORY = "/.kapsule"
 HOST_ROOTFS_PATH = GUEST_DIRECTORY + "/host"

@@ -498,7 +498,7 @@ async def _run(
     lock: bool = True,
     **options: OptionValue,
 ) -> None:
-    request = CreateRequest(name, image, options, await account("alice"))
+    request = CreateRequest(name, image, options, await account("alice"), may_be_privileged=True)
     guard = backend.registry.lock(name) if lock else contextlib.nullcontext()
     async with guard:
         await pipeline.run(CreateContext(backend, request, RecordingProgress()))

@@ -43,6 +43,11 @@ class Container:
         """Whether its creation was finished."""
         return self.config.get(names.KEY_SETUP_STATE, names.SETUP_DONE) == names.SETUP_DONE
 
+    @property
+    def is_isolated(self) -> bool:
+        """Whether it has a user namespace, and so is a border against its own root."""
+        return self.config.get("security.privileged") != "true"
+
     def is_set_up_for(self, uid: int) -> bool:
         """Whether the user with this uid has an account in it."""
         return self.config.get(names.key_mapped(uid)) == "true"

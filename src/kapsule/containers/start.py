@@ -3,23 +3,26 @@
 
 from dataclasses import dataclass
 
+from kapsule import names
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import FROZEN, RUNNING
 from kapsule.containers.custom_mounts import adapt_to_host
-from kapsule.host import device_mounts, network_namespace
+from kapsule.host import device_mounts, firewall, network_namespace
 from kapsule.incus import instances
+from kapsule.options.table import BRIDGE
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.pipeline.progress import MessageKind, Progress
 
 
 @dataclass(frozen=True, slots=True)
 class StartContext:
-    """The run's input. status, raw_lxc: what the container was before, and its setting."""
+    """The run's input. status: what the container was before. raw_lxc, network: its settings."""
 
     backend: Backend
     name: str
     status: str
     raw_lxc: str
+    network: str
     progress: Progress
 
 
@@ -37,7 +40,8 @@ async def start_container(backend: Backend, name: str, progress: Progress) -> No
         progress.message(f"Container '{name}' is already running", MessageKind.WARNING)
         return
     raw_lxc = container.config.get("raw.lxc", "")
-    await START.run(StartContext(backend, name, container.status, raw_lxc, progress))
+    network = container.config.get(names.KEY_NETWORK, "")
+    await START.run(StartContext(backend, name, container.status, raw_lxc, network, progress))
 
 
 @START.step(100)
@@ -51,6 +55,13 @@ async def provide_network_namespace(context: StartContext) -> None:
 async def keep_device_mounts_apart(context: StartContext) -> None:
     """Keep what Incus mounts for it out of the other containers."""
     await device_mounts.keep_apart(context.backend.incus.directory)
+
+
+@START.step(170)
+async def guard_host(context: StartContext) -> None:
+    """Guard the host from what is behind the bridge; a reboot or a flush takes the rules away."""
+    if context.network == BRIDGE and context.status != FROZEN:
+        await firewall.guard_host()
 
 
 @START.step(200)

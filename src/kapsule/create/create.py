@@ -8,6 +8,7 @@ from kapsule.create import (  # noqa: F401
     steps_guest,
     steps_image,
     steps_instance,
+    steps_isolation,
     steps_settings,
 )
 from kapsule.create.pipeline import CREATE

@@ -9,6 +9,7 @@ from kapsule.containers.custom_mounts import CUSTOM_MOUNT, HOME
 
 ROOT = "root"
 GPU = "gpu"
+NETWORK = "eth0"
 HOST_ROOTFS = "hostfs"
 
 _MAX_LENGTH = 63

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from kapsule import names
 from kapsule.containers.custom_mounts import shared_directory
 from kapsule.create import device_names
+from kapsule.create.isolation import bridge_device, isolate
 from kapsule.create.mounts import Mount
 from kapsule.host.facts import HostFacts
 from kapsule.host.users import HostUser
 from kapsule.options.schema import OptionValue
+from kapsule.options.table import BRIDGE, HOST_NETWORK, NO_NETWORK
 
 Devices = dict[str, dict[str, str]]
 
@@ -35,9 +37,9 @@ _MANAGING = (
     *("nftables.service", "iptables.service", "ip6tables.service", "firewalld.service"),
     *("ufw.service", "netfilter-persistent.service"),
 )
-# systemd reads its kernel command line from /proc/1/cmdline in a container (kernel-command-line(7),
-# systemd-debug-generator(8)); others pass it over.
-_INIT = "/sbin/init " + " ".join(f"systemd.mask={unit}" for unit in (*_WAITING, *_MANAGING))
+# What has no network waits in vain, too. systemd reads its kernel command line from /proc/1/cmdline
+# in a container (kernel-command-line(7), systemd-debug-generator(8)); others pass it over.
+_MASKED = {HOST_NETWORK: (*_WAITING, *_MANAGING), BRIDGE: (), NO_NETWORK: _WAITING}
 
 
 def share_network(file: str) -> str:
@@ -48,16 +50,28 @@ def share_network(file: str) -> str:
     return f"lxc.namespace.share.net={file}"
 
 
-def build_config(network: str) -> dict[str, str]:
-    """Return the configuration that every container has.
+def build_config(
+    options: Mapping[str, OptionValue], owner: HostUser, network: str
+) -> dict[str, str]:
+    """Return the configuration that says how the container runs.
 
-    network: the line of raw.lxc that makes it use the host's network.
+    options: a value for every option of the table. owner: whose it is.
+    network: the line of raw.lxc that makes it use the host's network, where it does.
     """
+    isolation = {} if options["privileged"] else isolate(owner)
     return {
         "security.privileged": "true",
         "security.nesting": "true",
-        RAW_LXC: f"{network}\nlxc.init.cmd={_INIT}\n",
+        **isolation,
+        **_raw_lxc(str(options["network"]), network),
     }
+
+
+def _raw_lxc(kind: str, network: str) -> dict[str, str]:
+    masks = " ".join(f"systemd.mask={unit}" for unit in _MASKED[kind])
+    lines = [network] if kind == HOST_NETWORK else []
+    lines += [f"lxc.init.cmd=/sbin/init {masks}"] if masks else []
+    return {RAW_LXC: "\n".join(lines) + "\n"} if lines else {}
 
 
 def keys_to_store(options: Mapping[str, OptionValue], owner: HostUser) -> dict[str, str]:
@@ -91,9 +105,12 @@ def build_devices(
     """Return the devices of the instance by name.
 
     options: a value for every option of the table. pool: the storage pool of its root disk.
-    home: what is mounted at the owner's home, or None. mounts: the custom mounts, checked.
+    home: what is mounted at the owner's home, or None. mounts: the custom mounts, checked. Of an
+    isolated container neither is a device: Incus would open what its owner names as root.
     """
     devices: Devices = {device_names.ROOT: {"type": "disk", "path": "/", "pool": pool}}
+    if options["network"] == BRIDGE:
+        devices[device_names.NETWORK] = bridge_device()
     if options["gpu"] and facts.has_gpu:
         # Otherwise the nodes are root's alone.
         devices[device_names.GPU] = {"type": "gpu", "uid": str(owner.uid), "mode": "0660"}
@@ -106,12 +123,21 @@ def build_devices(
             "propagation": "rslave",
             "shift": "false",
         }
-    if home:
-        devices[device_names.home_device(owner.name)] = shared_directory(home.source, home.path)
-    for mount in mounts:
-        device = device_names.mount_device(mount.path, devices)
-        devices[device] = shared_directory(mount.source, mount.path, read_only=mount.read_only)
+    if options["privileged"]:
+        devices |= _shared(owner, home, mounts, devices)
     return devices
+
+
+def _shared(
+    owner: HostUser, home: Mount | None, mounts: Iterable[Mount], taken: Devices
+) -> Devices:
+    shared: Devices = {}
+    if home:
+        shared[device_names.home_device(owner.name)] = shared_directory(home.source, home.path)
+    for mount in mounts:
+        device = device_names.mount_device(mount.path, taken | shared)
+        shared[device] = shared_directory(mount.source, mount.path, read_only=mount.read_only)
+    return shared
 
 
 def _key(option: str) -> str:

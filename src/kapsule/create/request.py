@@ -17,13 +17,15 @@ class CreateRequest:
     """A container that somebody wants.
 
     image: as the caller wrote it, `SERVER:ALIAS`. options: what the caller set, and only that,
-    checked against the table. owner: whose container it will be.
+    checked against the table. owner: whose container it will be. may_be_privileged: whether who
+    asks was authorized to have a privileged one; without it, only an isolated one comes of it.
     """
 
     name: str
     image: str
     options: Mapping[str, OptionValue]
     owner: HostUser
+    may_be_privileged: bool = False
 
 
 @dataclass(slots=True)

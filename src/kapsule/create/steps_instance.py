@@ -27,6 +27,7 @@ from kapsule.host.facts import gather_facts
 from kapsule.incus import instances, server
 from kapsule.incus.errors import IncusConflict
 from kapsule.incus.types import ImageSource, InstanceRequest
+from kapsule.options.table import HOST_NETWORK
 from kapsule.pipeline.progress import Bar, MessageKind
 
 
@@ -35,7 +36,10 @@ async def build_configuration(context: CreateContext) -> None:
     """Decide the instance's configuration."""
     environment = (await server.get_server(context.backend.incus)).environment
     context.server_version = environment.server_version
-    context.config = build_config(await host_network.network_line(context.server_version))
+    line = ""
+    if context.options["network"] == HOST_NETWORK:
+        line = await host_network.network_line(context.server_version)
+    context.config = build_config(context.options, context.request.owner, line)
 
 
 @CREATE.step(800)
@@ -140,7 +144,7 @@ async def create_and_start(context: CreateContext) -> None:
             if not host_network.is_refusal(error, context.server_version):
                 raise
             network = await host_network.network_line(context.server_version)
-            context.config |= build_config(network)
+            context.config |= build_config(context.options, context.request.owner, network)
             await _post(context, bar)
     context.is_created = True
 

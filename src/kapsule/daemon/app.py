@@ -35,7 +35,8 @@ from kapsule.daemon.notify import READY, STOPPING, notify
 from kapsule.daemon.operations import Operations, Timing
 from kapsule.daemon.signatures import modernize, takes_descriptors
 from kapsule.enter import enter_container
-from kapsule.host import device_mounts
+from kapsule.errors import NotSupported
+from kapsule.host import device_mounts, firewall
 from kapsule.host.users import HostUser
 from kapsule.incus import instances
 from kapsule.incus.client import IncusClient, find_socket
@@ -88,9 +89,19 @@ async def run(address: str | None, command: str) -> None:
     try:
         # Incus, which is ordered behind us, is about to start what ran before the last shutdown.
         await device_mounts.keep_apart(incus.directory)
+        await _guard_host(incus.directory)
         await serve(address, parts, stop)
     finally:
         await incus.close()
+
+
+async def _guard_host(incus_directory: str) -> None:
+    """Guard the host from what is behind the bridge that Incus is about to start."""
+    if firewall.has_bridge(incus_directory):
+        try:
+            await firewall.guard_host()
+        except NotSupported as error:
+            log.error("%s", error.message)
 
 
 async def follow(address: str | None, backend: Backend) -> None:

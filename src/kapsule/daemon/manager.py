@@ -147,7 +147,8 @@ class Manager(NamedInterface):
             parsed = parse_options(CREATE_OPTIONS, from_variants(options))
             async with self._containers.lock(name):
                 await self._features.create(
-                    CreateRequest(name, image, parsed, caller.user), progress
+                    CreateRequest(name, image, parsed, caller.user, may_be_privileged=True),
+                    progress,
                 )
 
         return self._operations.start("create", name, f"Create container {name}", caller, create)

@@ -171,3 +171,12 @@ class Profile(Struct, frozen=True, kw_only=True):
     name: str
     config: Config = {}
     devices: Devices = {}
+
+
+class Network(Struct, frozen=True, kw_only=True):
+    """A network. managed: whether Incus made it and looks after it."""
+
+    name: str
+    type: str = ""
+    managed: bool = False
+    config: Config = {}

@@ -20,7 +20,7 @@ def to_markdown(schema: Schema) -> str:
     for section in schema.sections:
         parts.append(f"\n## {section.title}\n")
         parts += [_entry(schema, option) for option in section.options]
-    return "".join(parts)
+    return "".join([*parts, *_presets(schema)])
 
 
 def _entry(schema: Schema, option: Option) -> str:
@@ -31,15 +31,41 @@ def _entry(schema: Schema, option: Option) -> str:
     ]
     if option.choices:
         facts.append("one of " + ", ".join(f"`{choice}`" for choice in option.choices))
-    for key, needed in option.requires:
-        required = schema.find(key)
-        if required is not None:
-            facts.append(f"requires `{describe(required, needed)}`")
+    facts += _requirements(schema, option)
     if option.unavailable:
         facts.append(f"refused for now: {option.unavailable}")
     return (
         f"\n### {option.title}: {_flags(option)}\n\n{option.description}.\n\n{'; '.join(facts)}\n"
     )
+
+
+def _requirements(schema: Schema, option: Option) -> list[str]:
+    named = ", ".join(f"`{_value_word(value)}`" for value in option.requiring)
+    prefix = f"{named} requires" if named else "requires"
+    return [
+        f"{prefix} `{describe(required, needed)}`"
+        for key, needed in option.requires
+        if (required := schema.find(key)) is not None
+    ]
+
+
+def _presets(schema: Schema) -> list[str]:
+    """Return a table of what each preset sets."""
+    if not schema.presets:
+        return []
+    option = schema.find(schema.preset_key)
+    assert option is not None
+    tables = [dict(preset.values) for preset in schema.presets]
+    lines = [
+        f"\n## Presets\n\n`{option.flag}` sets these; each can be set otherwise beside it.\n\n",
+        "| option | " + " | ".join(f"`{preset.name}`" for preset in schema.presets) + " |\n",
+        "|---" * (len(schema.presets) + 1) + "|\n",
+    ]
+    for each in schema.options:
+        if any(each.key in table for table in tables):
+            cells = " | ".join(_value(table.get(each.key, each.default)) for table in tables)
+            lines.append(f"| `{each.key}` | {cells} |\n")
+    return lines
 
 
 def _flags(option: Option) -> str:
@@ -50,6 +76,10 @@ def _flags(option: Option) -> str:
 
 
 def _value(value: OptionValue) -> str:
+    return f"`{value}`" if value and not isinstance(value, bool) else _value_word(value)
+
+
+def _value_word(value: OptionValue) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"`{value}`" if value else "none"
+    return str(value) if value else "none"

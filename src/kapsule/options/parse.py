@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Values that somebody asked for -> values that the table allows. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from kapsule.errors import CallerError, InvalidArgument, NotSupported
 from kapsule.options.schema import ARRAY, BOOLEAN, STRING, Option, OptionValue, Schema
@@ -48,15 +48,22 @@ def merge_options(
 ) -> dict[str, OptionValue]:
     """Return a value for every option of the table: table < image < user.
 
+    What an image or the user sets one by one wins over the preset that the same one chose, and all
+    that the user says wins over all that the image says. Only one preset counts.
+
     image_defaults: as the image has them; those that cannot be honoured are left out, and
     usable_defaults tells which. user_values: what parse_options returned.
     Raises InvalidArgument when an option lacks another one that it requires.
     """
     usable, _ = usable_defaults(schema, image_defaults)
-    merged = {option.key: option.default for option in schema.options} | usable | dict(user_values)
+    preset = schema.preset((usable | dict(user_values)).get(schema.preset_key))
+    is_users = schema.preset_key in user_values
+    chosen = usable | preset if is_users else preset | usable
+    merged = {option.key: option.default for option in schema.options} | chosen | dict(user_values)
+    one_by_one = (usable.keys() - preset.keys() if is_users else usable.keys()) | user_values.keys()
     for option in schema.options:
-        if merged[option.key] != option.default:
-            _check_requirements(schema, option, merged, user_values)
+        if option.needs_others(merged[option.key]):
+            _meet_requirements(schema, option, merged, one_by_one, user_values)
     return merged
 
 
@@ -94,18 +101,27 @@ def _convert(option: Option, value: object) -> OptionValue:
     raise InvalidArgument(f"{option.flag} must be {_EXPECTED[option.type]}, not {value!r:.60}")
 
 
-def _check_requirements(
+def _meet_requirements(
     schema: Schema,
     option: Option,
-    merged: Mapping[str, OptionValue],
+    merged: dict[str, OptionValue],
+    one_by_one: Collection[str],
     user_values: Mapping[str, OptionValue],
 ) -> None:
+    """Check what an option requires.
+
+    one_by_one: those that somebody chose for themselves; others give way where they can.
+    """
     for key, needed in option.requires:
         required = schema.find(key)
         if required is None or merged[key] == needed:
             continue
+        if option.key not in one_by_one and option.instead is not None:
+            merged[option.key] = option.instead
+            return
         asked, missing = describe(option, merged[option.key]), describe(required, needed)
         leave_out = f"leave out {asked}"
         if option.key not in user_values:
-            leave_out = f"{describe(option, option.default)}, because the image sets {asked}"
+            otherwise = option.default if option.instead is None else option.instead
+            leave_out = f"{describe(option, otherwise)}, because the image sets {asked}"
         raise InvalidArgument(f"{asked} requires {missing}", hint=f"Add {missing}, or {leave_out}")

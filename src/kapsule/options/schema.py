@@ -20,7 +20,9 @@ class Option(NamedTuple):
     default: a value of that type.
     title: a few words, for forms. description: one sentence, for help.
     choices: what a STRING may be; empty for anything.
-    requires: other options and the values that they must have when this one is not at its default.
+    requires: other options and the values that they must have when this one has a value of
+    `requiring`; those are all but its default where nothing is said. instead: the value that it
+    takes when it cannot have its default for want of those, and nobody chose it.
     item_format: what a STRING or an ARRAY's elements are ("directory-path"), for completion and
     file pickers.
     metavar: the word for the value in help.
@@ -34,6 +36,8 @@ class Option(NamedTuple):
     description: str
     choices: tuple[str, ...] = ()
     requires: tuple[tuple[str, OptionValue], ...] = ()
+    requiring: tuple[OptionValue, ...] = ()
+    instead: OptionValue | None = None
     item_format: str = ""
     metavar: str = "VALUE"
     unavailable: str = ""
@@ -42,6 +46,10 @@ class Option(NamedTuple):
     def flag(self) -> str:
         """The option's flag on the command line."""
         return "--" + self.key.replace("_", "-")
+
+    def needs_others(self, value: OptionValue) -> bool:
+        """Whether what `requires` says counts for this value."""
+        return value in self.requiring if self.requiring else value != self.default
 
 
 class Section(NamedTuple):
@@ -52,10 +60,23 @@ class Section(NamedTuple):
     options: tuple[Option, ...]
 
 
+class Preset(NamedTuple):
+    """Values that belong together, under one name. about: a few words for help.
+
+    values: of some options. The others keep their defaults.
+    """
+
+    name: str
+    about: str
+    values: tuple[tuple[str, OptionValue], ...]
+
+
 class Schema(NamedTuple):
-    """The whole table."""
+    """The whole table. preset_key: of the option that chooses one of the presets, or ""."""
 
     sections: tuple[Section, ...]
+    presets: tuple[Preset, ...] = ()
+    preset_key: str = ""
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -65,3 +86,7 @@ class Schema(NamedTuple):
     def find(self, key: str) -> Option | None:
         """Return the option with this key, or None."""
         return next((option for option in self.options if option.key == key), None)
+
+    def preset(self, name: object) -> dict[str, OptionValue]:
+        """Return the values of a preset by option; none where there is no such preset."""
+        return next((dict(each.values) for each in self.presets if each.name == name), {})

@@ -4,10 +4,99 @@
 Adding an option is one row here and the step that honours it.
 """
 
-from kapsule.options.schema import ARRAY, BOOLEAN, STRING, Option, Schema, Section
+from kapsule.options.schema import (
+    ARRAY,
+    BOOLEAN,
+    STRING,
+    Option,
+    OptionValue,
+    Preset,
+    Schema,
+    Section,
+)
+
+FULL, HOME, PROJECT, SEALED = "full", "home", "project", "sealed"
+HOST_NETWORK, BRIDGE, NO_NETWORK = "host", "bridge", "none"
+
+_OPEN: tuple[tuple[str, OptionValue], ...] = (
+    ("privileged", True),
+    ("mount_home", True),
+    ("network", HOST_NETWORK),
+    ("gpu", True),
+    ("desktop", True),
+    ("session_mode", False),
+)
+# No image shares directories of the user's with a container that the user wants isolated.
+_ISOLATED: tuple[tuple[str, OptionValue], ...] = (
+    ("privileged", False),
+    ("host_rootfs", False),
+    ("mount_home", False),
+    ("home", ""),
+    ("custom_mounts", ()),
+    ("network", BRIDGE),
+    ("session_mode", True),
+)
+# How far a container is trusted, the most first. Each is only a set of defaults.
+_PRESETS = (
+    Preset(FULL, "as a program of yours is", (*_OPEN, ("host_rootfs", True))),
+    Preset(HOME, "the same, without the host's file system", (*_OPEN, ("host_rootfs", False))),
+    Preset(
+        PROJECT,
+        "isolated, with a window and the folders that you name",
+        (*_ISOLATED, ("gpu", True), ("desktop", True)),
+    ),
+    Preset(
+        SEALED,
+        "isolated, with nothing but the folders that you name",
+        (*_ISOLATED, ("gpu", False), ("nvidia_drivers", False), ("desktop", False)),
+    ),
+)
 
 CREATE_OPTIONS = Schema(
+    presets=_PRESETS,
+    preset_key="trust",
     sections=(
+        Section(
+            "trust",
+            "Trust",
+            (
+                Option(
+                    "trust",
+                    STRING,
+                    FULL,
+                    "Trust",
+                    "How far the container is trusted; sets the defaults of all other options",
+                    choices=tuple(preset.name for preset in _PRESETS),
+                ),
+                Option(
+                    "privileged",
+                    BOOLEAN,
+                    True,
+                    "Privileged",
+                    "Have no user namespace: root in the container is root on the host, and what "
+                    "is not shared is out of sight, but not out of reach. Without it the "
+                    "container is a border also against its own root",
+                ),
+                Option(
+                    "network",
+                    STRING,
+                    HOST_NETWORK,
+                    "Network",
+                    "Use the host's network, one of its own behind a bridge, or none",
+                    choices=(HOST_NETWORK, BRIDGE, NO_NETWORK),
+                    requires=(("privileged", True),),
+                    requiring=(HOST_NETWORK,),
+                    instead=BRIDGE,
+                ),
+                Option(
+                    "desktop",
+                    BOOLEAN,
+                    True,
+                    "Desktop",
+                    "Share the sockets of your desktop: windows, sound and more",
+                ),
+            ),
+        ),
         Section(
             "dbus",
             "D-Bus Integration",
@@ -31,6 +120,9 @@ CREATE_OPTIONS = Schema(
                     True,
                     "Mount Host Filesystem",
                     "Show the whole file system of the host at /.kapsule/host, writable",
+                    requires=(("privileged", True),),
+                    requiring=(True,),
+                    instead=False,
                 ),
                 Option(
                     "mount_home",
@@ -81,5 +173,5 @@ CREATE_OPTIONS = Schema(
                 ),
             ),
         ),
-    )
+    ),
 )

@@ -7,7 +7,7 @@ No D-Bus library is imported: the daemon and the command line use different ones
 from collections.abc import Mapping
 from typing import Any
 
-from kapsule.options.schema import ARRAY, STRING, Option, OptionValue, Schema, Section
+from kapsule.options.schema import ARRAY, BOOLEAN, STRING, Option, OptionValue, Schema, Section
 
 FORMAT_VERSION = 1
 
@@ -22,6 +22,11 @@ def to_json(schema: Schema) -> str:
         "version": FORMAT_VERSION,
         "sections": [_section(section) for section in schema.sections],
     }
+    if schema.presets:
+        document["presets"] = {
+            "option": schema.preset_key,
+            "values": {preset.name: dict(preset.values) for preset in schema.presets},
+        }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -64,8 +69,12 @@ def _option(option: Option) -> dict[str, Any]:
             descriptor["items"]["format"] = option.item_format
     elif option.item_format:
         descriptor["format"] = option.item_format
-    if option.requires:
+    if option.requires and option.type == BOOLEAN:
         descriptor["requires"] = dict(option.requires)
+    elif option.requires:
+        descriptor["requires_for"] = {
+            value: dict(option.requires) for value in option.choices if option.needs_others(value)
+        }
     if option.choices:
         descriptor["choices"] = option.choices
     if option.unavailable:

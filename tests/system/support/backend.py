@@ -81,6 +81,6 @@ async def make(
     **options: OptionValue,
 ) -> None:
     """Create a container as the daemon does, holding its lock."""
-    request = CreateRequest(name, image, options, await account(owner))
+    request = CreateRequest(name, image, options, await account(owner), may_be_privileged=True)
     async with backend.registry.lock(name):
         await create_container(backend, request, progress or RecordingProgress())

@@ -40,9 +40,17 @@ def _devices(
     return build_devices(options, owner, facts, "pool", home, mounts)
 
 
+def _config(line: str = "x") -> dict[str, str]:
+    return build_config(_DEFAULTS, ALICE, line)
+
+
+def _options_config(owner: HostUser = ALICE, **options: OptionValue) -> dict[str, str]:
+    return build_config({**_DEFAULTS, **options}, owner, "")
+
+
 def test_config() -> None:
     """The container is privileged, may nest, and has no network of its own."""
-    config = build_config(NO_NETWORK_OF_ITS_OWN)
+    config = _config(NO_NETWORK_OF_ITS_OWN)
     assert config["security.privileged"] == config["security.nesting"] == "true"
     first, second = config["raw.lxc"].splitlines()
     assert first == "lxc.net.0.type=none"
@@ -59,14 +67,14 @@ def test_config() -> None:
 )
 def test_guests_leave_the_hosts_network_alone(unit: str) -> None:
     """What would set up interfaces, name servers or firewalls does not run."""
-    assert f" systemd.mask={unit}" in build_config("x")["raw.lxc"]
+    assert f" systemd.mask={unit}" in _config()["raw.lxc"]
 
 
 def test_guests_do_not_wait_for_a_network() -> None:
     """The services that wait for a network are masked before the guest's init looks."""
     (init,) = (
         line.split()[1:]
-        for line in build_config("x")["raw.lxc"].splitlines()
+        for line in _config()["raw.lxc"].splitlines()
         if line.startswith("lxc.init.cmd=")
     )
     assert "systemd.mask=systemd-networkd-wait-online.service" in init
@@ -75,14 +83,53 @@ def test_guests_do_not_wait_for_a_network() -> None:
 
 def test_shared_network() -> None:
     """Where Incus refuses that, the namespace is shared by its file."""
-    config = build_config(share_network("/proc/1/ns/net"))
+    config = _config(share_network("/proc/1/ns/net"))
     assert config["raw.lxc"].startswith("lxc.namespace.share.net=/proc/1/ns/net\n")
     assert "lxc.net.0.type" not in config["raw.lxc"]
+
+
+def test_isolated_config() -> None:
+    """An isolated container has ids of its own, and no way to Incus."""
+    config = _options_config(privileged=False, network="bridge")
+    assert config["security.privileged"] == "false"
+    assert config["security.idmap.isolated"] == "true"
+    assert config["security.guestapi"] == "false"
+    assert config["raw.idmap"] == "uid 1000 1000\ngid 1000 1000"
+    assert "raw.lxc" not in config
+
+
+@pytest.mark.parametrize(("uid", "gid"), [(0, 0), (0, 100), (1000, 0)])
+def test_root_is_never_the_same_inside(uid: int, gid: int) -> None:
+    """The host's root, and root's group, are nobody in an isolated container."""
+    lines = _options_config(user(uid=uid, gid=gid), privileged=False, network="none").get(
+        "raw.idmap", ""
+    )
+    assert " 0 0" not in lines
+    assert len(lines.splitlines()) == bool(uid) + bool(gid)
+
+
+def test_privileged_behind_a_bridge() -> None:
+    """It looks after its own network, so nothing is masked."""
+    config = _options_config(network="bridge")
+    assert config["security.privileged"] == "true"
+    assert "raw.lxc" not in config
+
+
+def test_without_a_network() -> None:
+    """It does not wait for what never comes."""
+    config = _options_config(privileged=False, network="none")
+    assert "systemd.mask=systemd-networkd-wait-online.service" in config["raw.lxc"]
+    assert "lxc.net" not in config["raw.lxc"]
+    assert "lxc.namespace" not in config["raw.lxc"]
 
 
 def test_stored_keys() -> None:
     """Scripts read these keys; what is not set and what is empty is absent."""
     assert keys_to_store(_DEFAULTS, ALICE) == {
+        "user.kapsule.trust": "full",
+        "user.kapsule.privileged": "true",
+        "user.kapsule.network": "host",
+        "user.kapsule.desktop": "true",
         "user.kapsule.host-rootfs": "true",
         "user.kapsule.mount-home": "true",
         "user.kapsule.gpu": "true",
@@ -145,6 +192,25 @@ def test_devices_by_default() -> None:
 def test_only_the_disk() -> None:
     """With everything off nothing of the host is shared."""
     assert set(_devices(_NOTHING, facts=_GPU)) == {"root"}
+
+
+@pytest.mark.parametrize(("network", "there"), [("bridge", True), ("none", False)])
+def test_network_devices(network: str, there: bool) -> None:
+    """Behind the bridge a container has an interface that cannot pretend to be another."""
+    devices = _devices({**_NOTHING, "privileged": False, "network": network})
+    assert ("eth0" in devices) is there
+    if there:
+        assert devices["eth0"]["network"] == "kapsulebr0"
+        assert devices["eth0"]["security.mac_filtering"] == "true"
+        assert devices["eth0"]["security.port_isolation"] == "true"
+
+
+def test_an_isolated_container_has_no_devices_of_directories() -> None:
+    """Incus would open what its owner names as root."""
+    options = {**_NOTHING, "privileged": False, "network": "none"}
+    home = Mount("/home/alice", "/srv/h")
+    devices = build_devices(options, ALICE, _NO_GPU, "pool", home, [Mount("/data", "/srv/data")])
+    assert set(devices) == {"root"}
 
 
 def test_gpu_where_there_is_one() -> None:

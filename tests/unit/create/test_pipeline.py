@@ -8,8 +8,9 @@ def test_order() -> None:
     assert names == [
         *("check_request", "check_name_is_free", "resolve"),
         *("cache_image", "read_image_defaults", "merge"),
-        *("build_configuration", "store_options", "find_directories"),
-        *("choose_storage_pool", "build_device_list", "ensure_storage_pool"),
+        *("check_trust", "build_configuration", "store_options"),
+        *("find_directories", "choose_storage_pool", "build_device_list", "ensure_storage_pool"),
+        *("delegate_ids", "provide_bridge"),
         *("keep_device_mounts_apart", "create_and_start", "set_up_guest", "follow_host_settings"),
         *("set_up_owner", "mark_done"),
     ]

@@ -8,6 +8,7 @@ from kapsule.create.request import CreateContext
 from kapsule.create.steps_instance import create_and_start
 from kapsule.errors import AlreadyExists, IncusError
 from kapsule.host import network_namespace
+from kapsule.options.table import CREATE_OPTIONS
 from kapsule.testing.fake_incus import (
     FAILURE,
     SUCCESS,
@@ -28,7 +29,10 @@ REFUSAL = operation(FAILURE, "Only interface-specific ipv4/ipv6 lxc.net. keys ar
 def _fresh(monkeypatch: pytest.MonkeyPatch, context: CreateContext) -> None:
     monkeypatch.setattr(host_network, "_refusing", set())
     context.server_version = "6.0.4"
-    context.config = build_config(NO_NETWORK_OF_ITS_OWN) | {"user.kapsule.owner": "1000"}
+    context.options = {option.key: option.default for option in CREATE_OPTIONS.options}
+    owner = context.request.owner
+    config = build_config(context.options, owner, NO_NETWORK_OF_ITS_OWN)
+    context.config = config | {"user.kapsule.owner": str(owner.uid)}
 
 
 def _script(incus: FakeIncus) -> None:

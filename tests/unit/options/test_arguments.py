@@ -103,4 +103,4 @@ def test_the_help_says_defaults_choices_and_what_is_refused() -> None:
 def test_the_help_is_grouped_by_section() -> None:
     """Each section's title is a heading."""
     text = _parser(CREATE_OPTIONS).format_help()
-    assert [s.title in text for s in CREATE_OPTIONS.sections] == [True] * 3
+    assert [s.title in text for s in CREATE_OPTIONS.sections] == [True] * 4

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kapsule.errors import InvalidArgument, NotSupported
 from kapsule.options.parse import merge_options, parse_options, usable_defaults
-from kapsule.options.schema import ARRAY, BOOLEAN, STRING, Option, Schema, Section
+from kapsule.options.schema import ARRAY, BOOLEAN, STRING, Option, OptionValue, Schema, Section
 from kapsule.options.table import CREATE_OPTIONS
 
 TABLE = Schema(
@@ -162,3 +162,86 @@ def test_a_clash_with_a_default_of_the_image_says_how_to_undo_it() -> None:
 def test_requirements_of_an_option_at_its_default_do_not_count() -> None:
     """Switching the GPU off alone is fine."""
     assert merge_options(TABLE, {}, {"gpu": False})["gpu"] is False
+
+
+TRUST = {preset.name: dict(preset.values) for preset in CREATE_OPTIONS.presets}
+
+
+@pytest.mark.parametrize("level", sorted(TRUST))
+def test_a_preset_sets_the_defaults(level: str) -> None:
+    """What nobody chose is as the preset says."""
+    merged = merge_options(CREATE_OPTIONS, {}, {"trust": level})
+    assert {key: merged[key] for key in TRUST[level]} == TRUST[level]
+    assert merged["trust"] == level
+
+
+def test_full_trust_is_the_default() -> None:
+    """Whoever says nothing gets what whoever says --trust full gets."""
+    assert merge_options(CREATE_OPTIONS, {}, {}) == merge_options(
+        CREATE_OPTIONS, {}, {"trust": "full"}
+    )
+
+
+def test_only_the_isolated_levels_are_no_longer_privileged() -> None:
+    """A privileged container is no border, whatever is mounted."""
+    privileged = {level: values["privileged"] for level, values in TRUST.items()}
+    assert privileged == {"full": True, "home": True, "project": False, "sealed": False}
+
+
+def test_a_dial_beside_a_preset() -> None:
+    """Each dial can be turned for itself."""
+    merged = merge_options(CREATE_OPTIONS, {}, {"trust": "sealed", "gpu": True, "network": "none"})
+    assert (merged["gpu"], merged["network"], merged["desktop"]) == (True, "none", False)
+
+
+@pytest.mark.parametrize("values", [{}, {"trust": "full"}])
+def test_isolation_takes_away_what_it_cannot_have(values: dict[str, OptionValue]) -> None:
+    """Without privilege there is no host file system and no host network."""
+    merged = merge_options(CREATE_OPTIONS, {}, {"privileged": False, **values})
+    assert (merged["host_rootfs"], merged["network"]) == (False, "bridge")
+    assert merged["mount_home"] is True
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"trust": "sealed", "network": "host"},
+        {"trust": "project", "host_rootfs": True},
+        {"privileged": False, "host_rootfs": True},
+    ],
+)
+def test_what_takes_privilege_is_refused_where_it_was_asked_for(
+    values: dict[str, OptionValue],
+) -> None:
+    """Nobody gets less than they asked for without hearing of it."""
+    with pytest.raises(InvalidArgument, match="requires --privileged"):
+        merge_options(CREATE_OPTIONS, {}, values)
+
+
+HOSTILE = {
+    "trust": "full",
+    "privileged": True,
+    "host_rootfs": True,
+    "mount_home": True,
+    "home": "~/.ssh",
+    "custom_mounts": ["~"],
+    "network": "host",
+    "desktop": True,
+    "gpu": True,
+    "nvidia_drivers": False,
+    "session_mode": False,
+}
+
+
+@pytest.mark.parametrize("level", ["project", "sealed"])
+def test_an_image_cannot_open_what_the_user_closed(level: str) -> None:
+    """Of an image's own defaults nothing is left where the user chose a level of trust."""
+    merged = merge_options(CREATE_OPTIONS, HOSTILE, {"trust": level})
+    assert merged == merge_options(CREATE_OPTIONS, {}, {"trust": level})
+
+
+def test_an_image_may_ask_for_less_trust() -> None:
+    """What an image says of itself counts where the user says nothing."""
+    merged = merge_options(CREATE_OPTIONS, {"trust": "sealed", "gpu": True}, {})
+    assert (merged["privileged"], merged["gpu"], merged["network"]) == (False, True, "bridge")
+    assert merge_options(CREATE_OPTIONS, {"trust": "sealed"}, {"trust": "full"})["privileged"]

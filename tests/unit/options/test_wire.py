@@ -13,9 +13,22 @@ from kapsule.options.wire import from_variants, to_json, to_variants
 
 # What clients of the existing daemon read: section -> option -> (type, default, further keys).
 BINDING: dict[str, dict[str, tuple[str, object, dict[str, object]]]] = {
+    "trust": {
+        "trust": ("string", "full", {"choices": ["full", "home", "project", "sealed"]}),
+        "privileged": ("boolean", True, {}),
+        "network": (
+            "string",
+            "host",
+            {
+                "choices": ["host", "bridge", "none"],
+                "requires_for": {"host": {"privileged": True}},
+            },
+        ),
+        "desktop": ("boolean", True, {}),
+    },
     "dbus": {"session_mode": ("boolean", False, {})},
     "mounts": {
-        "host_rootfs": ("boolean", True, {}),
+        "host_rootfs": ("boolean", True, {"requires": {"privileged": True}}),
         "mount_home": ("boolean", True, {}),
         "home": ("string", "", {"format": "directory-path"}),
         "custom_mounts": (
@@ -55,6 +68,14 @@ def test_each_descriptor_has_type_default_and_texts() -> None:
             assert {key: option[key] for key in extra} == extra
             assert option["title"]
             assert option["description"]
+
+
+def test_the_json_has_the_presets() -> None:
+    """A form can show what a level of trust sets before anything is created."""
+    presets = _document()["presets"]
+    assert presets["option"] == "trust"
+    assert list(presets["values"]) == ["full", "home", "project", "sealed"]
+    assert presets["values"]["sealed"]["privileged"] is False
 
 
 def test_the_json_says_which_options_are_refused() -> None:

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What makes an instance a border against its own root. Pure."""
+
+from kapsule import names
+from kapsule.host.users import HostUser
+
+# 65,536 for the guest's own accounts, and behind them the ranges of user_setup/subordinate_ids.py,
+# for rootless containers in it.
+_IDS = 262_144
+_ROOT = 0
+
+
+def isolate(owner: HostUser) -> dict[str, str]:
+    """Return the configuration of a user-namespaced instance.
+
+    Each has a range of ids of its own, so that two of them are strangers to each other. Of the
+    host's ids only the owner's uid and primary gid are the same inside: what the owner shares is
+    theirs on both sides, and all else is nobody's. Root's ids are never among them.
+    Sources: Incus doc/reference/instance_options.md, "Security policies"; doc/userns-idmap.md.
+    """
+    return {
+        "security.privileged": "false",
+        "security.idmap.isolated": "true",
+        "security.idmap.size": str(_IDS),
+        # It tells a guest about its host and lets it change its own configuration.
+        "security.guestapi": "false",
+        **_same_ids(owner),
+    }
+
+
+def _same_ids(owner: HostUser) -> dict[str, str]:
+    lines = [
+        f"{kind} {number} {number}"
+        for kind, number in (("uid", owner.uid), ("gid", owner.gid))
+        if number != _ROOT
+    ]
+    return {"raw.idmap": "\n".join(lines)} if lines else {}
+
+
+def bridge_device() -> dict[str, str]:
+    """Return the network interface of a container behind the bridge.
+
+    It cannot pretend to be another machine, and does not see the other containers.
+    Source: Incus doc/reference/devices_nic.md.
+    """
+    return {
+        "type": "nic",
+        "network": names.BRIDGE,
+        "name": "eth0",
+        "security.mac_filtering": "true",
+        "security.port_isolation": "true",
+    }

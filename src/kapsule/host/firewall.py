@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep containers behind the bridge off the host's own services: nft(8).
+
+What they send to the host itself, by whichever of its addresses, is refused, but for what the
+bridge serves them: addresses and names. Beyond the host they may go. A table of our own says so;
+rules of others can only refuse more.
+"""
+
+import asyncio
+import os
+from asyncio.subprocess import DEVNULL, PIPE
+
+from kapsule import names
+from kapsule.errors import NotSupported
+
+_PATIENCE = 10.0  # seconds
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_RULES = f"""\
+table inet kapsule
+delete table inet kapsule
+table inet kapsule {{
+    chain input {{
+        type filter hook input priority filter; policy accept;
+        iifname "{names.BRIDGE}" jump from_containers
+    }}
+    chain from_containers {{
+        ct state established,related accept
+        udp dport {{ 53, 67, 547 }} accept
+        tcp dport 53 accept
+        icmp type echo-request accept
+        meta l4proto 58 accept
+        reject
+    }}
+}}
+"""
+
+
+async def guard_host() -> None:
+    """Set the rules; they stay until the host is shut down. Setting them twice changes nothing.
+
+    Raises NotSupported when they cannot be set.
+    """
+    complaint = await _run_nft()
+    if complaint:
+        raise NotSupported(
+            f"The host's services cannot be kept from containers behind a bridge: {complaint}",
+            hint="Install nftables, or choose `--network none`",
+        )
+
+
+def has_bridge(incus_directory: str) -> bool:
+    """Whether Incus has the bridge, and starts it by itself. incus_directory: of its data."""
+    return os.path.isdir(os.path.join(incus_directory, "networks", names.BRIDGE))
+
+
+async def _run_nft() -> str:
+    """Return what is wrong, "" when nothing is."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *("nft", "-f", "-"), stdin=PIPE, stdout=DEVNULL, stderr=PIPE, env={"PATH": _PATH}
+        )
+    except OSError as error:
+        return f"nft: {error.strerror}"
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            _, said = await process.communicate(_RULES.encode())
+    except TimeoutError:
+        process.kill()
+        return "nft does not answer"
+    except BaseException:
+        process.kill()
+        raise
+    lines = said.decode(errors="replace").strip().splitlines()
+    return (lines[0] if lines else "nft failed") if process.returncode else ""
