@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from kapsule import names
 from kapsule.containers.backend import Backend
+from kapsule.containers.container import Container
 from kapsule.errors import GuestError
 from kapsule.host.appearance import HostAppearance, gather_appearance
 from kapsule.host.settings import HostSettings, gather_settings
 from kapsule.session.guest_actions import Action
 from kapsule.settings import appearance, locale, name_servers, scripts, time_zone
+from kapsule.settings.bridge import settings_behind_bridge
 
 _NO_APPEARANCE = HostAppearance(has_fonts=False, icons=(), themes=())
 
@@ -37,7 +39,10 @@ async def apply_settings(backend: Backend, name: str) -> Applied:
 
     Raises Busy when it does not run, GuestError when nothing can be read in it, IncusError.
     """
-    settings, shown = await asyncio.gather(gather_settings(), _appearance(backend, name))
+    container = backend.registry.find(name) or await backend.registry.refresh(name)
+    settings, shown = await asyncio.gather(gather_settings(), _appearance(container))
+    if container:
+        settings = await settings_behind_bridge(backend.incus, container, settings)
     boot = await backend.guests.boot(name)
     paths = {*time_zone.paths(settings), *locale.PATHS, *name_servers.PATHS, *scripts.PATHS}
     paths |= set(appearance.paths(shown))
@@ -58,8 +63,7 @@ async def apply_settings(backend: Backend, name: str) -> Applied:
     return Applied(boot.pid, failures, own, frozenset() if scripts.LOCALE in own else missing)
 
 
-async def _appearance(backend: Backend, name: str) -> HostAppearance:
-    container = backend.registry.find(name) or await backend.registry.refresh(name)
+async def _appearance(container: Container | None) -> HostAppearance:
     sees_host = container and container.config.get(names.KEY_HOST_ROOTFS) == "true"
     return await gather_appearance() if sees_host else _NO_APPEARANCE
 
