@@ -22,6 +22,7 @@ VERBS = {
     "restart": "lifecycle",
     "rm": "lifecycle",
     "remove": "lifecycle",
+    "trust": "trust",
     "mount": "mounts",
     "unmount": "mounts",
     "config": "config",

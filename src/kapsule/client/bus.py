@@ -109,6 +109,17 @@ class Bus(Connection):
         """Start to share it no longer."""
         return self._text("RemoveMount", "ss", (name, path))
 
+    def describe_trust(self, name: str) -> str:
+        """Return what crosses the border of a container, as JSON."""
+        return self._text("DescribeTrust", "s", (name,))
+
+    def change_trust(self, name: str, level: str, *, may_restart: bool) -> str:
+        """Start to give a container another level of trust.
+
+        may_restart: whether one that runs is restarted for it; otherwise that is refused.
+        """
+        return self._text("ChangeTrust", "ssb", (name, level, may_restart))
+
     def import_image(self, path: str, alias: str) -> str:
         """Start to import the image in a directory of the host."""
         return self._text("ImportImage", "ss", (path, alias))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a new container needs in its own files. Pure."""
 
-import posixpath
 from collections.abc import Mapping
 
 from kapsule import names
@@ -20,11 +19,6 @@ _HOSTS = "/etc/hosts"
 _HOSTNAME = "/etc/hostname"
 _LOOPBACK = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
-# Without a session of its own in the guest, Podman finds no systemd that would make cgroups for it:
-# containers.conf(5), "cgroup_manager".
-_PODMAN = "/etc/containers/containers.conf.d/50-kapsule-cgroupfs.conf"
-_PODMAN_TEXT = '[engine]\ncgroup_manager = "cgroupfs"\n'
-
 # What rootless containers take their ids with. An image that was packed without extended
 # attributes has lost what these may do. Numbers: linux/capability.h.
 _CAP_SETGID, _CAP_SETUID = 6, 7
@@ -38,13 +32,10 @@ def plan_guest(
     name: str,
     files: Mapping[str, GuestFile | None],
     directories: tuple[Action, ...] = (),
-    *,
-    own_session: bool = False,
 ) -> list[Action]:
     """Return what makes the guest a container of this name.
 
     files: what is at PATHS. directories: parents of mounts, which belong to the owner.
-    own_session: whether its users have a session of their own in it.
 
     Its host name is the container's name, whatever the image brings, and resolves, so that sudo
     does not wait for a name server. /.kapsule tells programs where they are.
@@ -59,11 +50,6 @@ def plan_guest(
         *(SetFileCapability(path, number) for path, number in _ID_MAPPERS.items()),
         *directories,
     ]
-    if not own_session:
-        actions += [
-            MakeDirectory(posixpath.dirname(_PODMAN), parents=True),
-            WriteFile(_PODMAN, _PODMAN_TEXT),
-        ]
     return actions
 
 

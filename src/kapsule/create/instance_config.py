@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Options and facts -> the configuration and the devices of an Incus instance. Pure."""
 
-import json
 from collections.abc import Iterable, Mapping
 
 from kapsule import names
 from kapsule.containers.custom_mounts import shared_directory
+from kapsule.containers.stored_options import key_of, to_text
 from kapsule.create import device_names
 from kapsule.create.isolation import bridge_device, isolate
 from kapsule.create.mounts import Mount
@@ -19,7 +19,6 @@ Devices = dict[str, dict[str, str]]
 RAW_LXC = "raw.lxc"
 NO_NETWORK_OF_ITS_OWN = "lxc.net.0.type=none"
 
-_KEY_PREFIX = "user.kapsule."
 # The network is the host's: the guest would wait for it in vain, and whatever sets up interfaces,
 # name servers or firewalls would do so on the host.
 _WAITING = (
@@ -82,7 +81,7 @@ def keys_to_store(options: Mapping[str, OptionValue], owner: HostUser) -> dict[s
     # Drivers without the device are of no use.
     drivers = bool(options["nvidia_drivers"] and options["gpu"])
     stored = {
-        _key(option): _text(value)
+        key_of(option): to_text(value)
         for option, value in {**options, "nvidia_drivers": drivers}.items()
         if value not in ((), "")
     }
@@ -138,13 +137,3 @@ def _shared(
         device = device_names.mount_device(mount.path, taken | shared)
         shared[device] = shared_directory(mount.source, mount.path, read_only=mount.read_only)
     return shared
-
-
-def _key(option: str) -> str:
-    return _KEY_PREFIX + option.replace("_", "-")
-
-
-def _text(value: OptionValue) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else json.dumps(value)

@@ -19,9 +19,8 @@ async def set_up_guest(context: CreateContext) -> None:
     files = await guests.read(name, PATHS)
     while True:
         try:
-            own_session = bool(context.options["session_mode"])
             parents = _parents_of_mounts(context)
-            actions = plan_guest(name, files, parents, own_session=own_session)
+            actions = plan_guest(name, files, parents)
             await guests.apply(name, actions)
             return
         except GuestError:

@@ -4,23 +4,11 @@
 from kapsule.containers.remove import remove_instance
 from kapsule.create import host_network, storage
 from kapsule.create.bars import show_in
-from kapsule.create.host_directories import (
-    find_directory,
-    make_missing,
-    provide_directory,
-    remove_directories,
-)
+from kapsule.create.host_directories import remove_directories
 from kapsule.create.instance_config import build_config, build_devices, keys_to_store
-from kapsule.create.mounts import (
-    CustomMount,
-    Mount,
-    check_source,
-    home_folder,
-    home_of,
-    plan_custom_mounts,
-)
 from kapsule.create.pipeline import CREATE
 from kapsule.create.request import CreateContext
+from kapsule.create.shared_directories import find_custom_mounts, find_home
 from kapsule.errors import AlreadyExists, IncusError
 from kapsule.host import device_mounts
 from kapsule.host.facts import gather_facts
@@ -55,35 +43,9 @@ async def _remove_made_directories(context: CreateContext) -> None:
 @CREATE.step(900, undo=_remove_made_directories)
 async def find_directories(context: CreateContext) -> None:
     """Find the directories of the host to share, with the caller's rights; make what is missing."""
-    owner, texts = context.request.owner, context.options["custom_mounts"]
-    assert isinstance(texts, tuple)  # the table says so
-    context.home = await _home(context)
-    planned = plan_custom_mounts(texts, owner, mounts_home=context.home is not None)
-    context.mounts = tuple([await _mount(context, mount) for mount in planned])
-
-
-async def _home(context: CreateContext) -> Mount | None:
-    """Return what is mounted at the home; None where the container has one of its own."""
-    owner, folder = context.request.owner, str(context.options["home"])
-    if folder:
-        path = home_folder(folder, owner)
-        source = await provide_directory(owner, path, context.made_directories)
-        return Mount(home_of(owner), source)
-    if context.options["mount_home"]:
-        home = home_of(owner)
-        check_source(home, await find_directory(owner, home) or home)
-        return Mount(home, home)
-    return None
-
-
-async def _mount(context: CreateContext, mount: CustomMount) -> Mount:
-    owner, home, made = context.request.owner, context.home, context.made_directories
-    source = await provide_directory(owner, mount.path, made)
-    if home and mount.path.startswith(home.path + "/"):
-        # Otherwise it would be root who makes the place to mount upon.
-        place = home.source + mount.path.removeprefix(home.path)
-        await make_missing(owner, place, home.source, made)
-    return Mount(mount.path, source, mount.read_only)
+    options, owner, made = context.options, context.request.owner, context.made_directories
+    context.home = await find_home(options, owner, made)
+    context.mounts = await find_custom_mounts(options, owner, context.home, made)
 
 
 @CREATE.step(1000)

@@ -5,16 +5,14 @@ import json
 from collections.abc import Mapping, Sequence
 
 from kapsule.containers.container import Container
+from kapsule.containers.stored_options import stored_options
 from kapsule.create.request import CreateRequest
 from kapsule.daemon.dbus_errors import wire_text
 from kapsule.enter.request import EnterRequest
 from kapsule.errors import InvalidArgument
 from kapsule.host.users import HostUser
-from kapsule.options.schema import ARRAY, BOOLEAN, Option, OptionValue
-from kapsule.options.table import CREATE_OPTIONS
 from kapsule.options.wire import from_variants
 
-_KEY_PREFIX = "user.kapsule."
 _STANDARD = (0, 1, 2)
 _LARGEST_SIZE = 0xFFFF  # struct winsize: ioctl_tty(2)
 _ENTER_OPTIONS: Mapping[str, type] = {
@@ -40,7 +38,7 @@ def to_json(container: Container, devices: Mapping[str, Mapping[str, str]], *, w
         "image": container.image,
         "created": container.created,
         "owner": container.owner,
-        "options": _options(container) if whole else {},
+        "options": stored_options(container.config) if whole else {},
         "devices": {name: dict(device) for name, device in devices.items()} if whole else {},
     }
     return json.dumps(described)
@@ -109,25 +107,3 @@ def _check_environment(environment: Mapping[str, str]) -> None:
     for key in environment:
         if not key or "=" in key:
             raise InvalidArgument(f"{key!r:.60} cannot be the name of a variable")
-
-
-def _options(container: Container) -> dict[str, OptionValue]:
-    return {each.key: _option(each, container.config) for each in CREATE_OPTIONS.options}
-
-
-def _option(option: Option, config: Mapping[str, str]) -> OptionValue:
-    raw = config.get(_KEY_PREFIX + option.key.replace("_", "-"))
-    if option.type == BOOLEAN:
-        return option.default if raw is None else raw == "true"
-    if option.type == ARRAY:
-        return _array(raw)
-    return option.default if raw is None else raw
-
-
-def _array(raw: str | None) -> tuple[str, ...]:
-    """Return a list as the configuration has it: JSON. Others may have written it."""
-    try:
-        values = json.loads(raw or "[]")
-    except ValueError:
-        return ()
-    return tuple(value for value in values if isinstance(value, str))

@@ -12,7 +12,7 @@ from kapsule.incus import instances
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.pipeline.progress import Progress
 from kapsule.session.guest_actions import Action, GuestFile
-from kapsule.user_setup import account, home, linger, subordinate_ids, sudo
+from kapsule.user_setup import account, home, linger, podman, subordinate_ids, sudo
 from kapsule.user_setup.groups import join_groups
 from kapsule.user_setup.guest_texts import ACCOUNT_FILES, read_accounts, write_accounts
 from kapsule.user_setup.tables import Accounts
@@ -89,7 +89,7 @@ async def read_guest(context: UserSetupContext) -> None:
     """Read what the guest has at all paths that matter, at once."""
     user = context.user
     paths = {*ACCOUNT_FILES, *subordinate_ids.SUBORDINATE_FILES, *sudo.sudo_paths(user)}
-    paths |= {*linger.linger_paths(user)}
+    paths |= {*linger.linger_paths(user), podman.PODMAN}
     paths |= {user.shell, *account.FALLBACK_SHELLS, home.home_path(user), home.SKELETON}
     absolute = sorted(path for path in paths if path.startswith("/"))
     context.files = await context.backend.guests.read(context.name, absolute)
@@ -132,10 +132,21 @@ async def plan_subordinate_ids(context: UserSetupContext) -> None:
 @USER_SETUP.step(650)
 async def plan_linger(context: UserSetupContext) -> None:
     """Plan that the user's own services run, where the container has a session of its own."""
+    if await _has_own_session(context):
+        context.actions += linger.plan_linger(context.files, context.user)
+
+
+@USER_SETUP.step(660)
+async def plan_podman(context: UserSetupContext) -> None:
+    """Plan how Podman works, with a session of the user's own and without."""
+    own_session = await _has_own_session(context)
+    context.actions += podman.plan_podman(context.files, own_session=own_session)
+
+
+async def _has_own_session(context: UserSetupContext) -> bool:
     registry, name = context.backend.registry, context.name
     container = registry.find(name) or await registry.refresh(name)
-    if container and container.config.get(names.KEY_SESSION_MODE) == "true":
-        context.actions += linger.plan_linger(context.files, context.user)
+    return bool(container and container.config.get(names.KEY_SESSION_MODE) == "true")
 
 
 async def _take_back(context: UserSetupContext) -> None:

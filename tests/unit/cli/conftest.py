@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command against a daemon on a private bus that says what it is told."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from kapsule.testing.fake_daemon import FakeDaemon
 from kapsule.testing.private_bus import private_bus
+
+
+@pytest.fixture(autouse=True)
+def _interrupts() -> Iterator[None]:
+    """Have programs take interrupts, also where the tests run in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

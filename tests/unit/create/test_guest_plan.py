@@ -20,7 +20,7 @@ _ETC = GuestFile(DIRECTORY)
 def test_name_and_signs() -> None:
     """The guest gets its host name, live and for later, and the directory that marks it."""
     files = {"/etc": _ETC, "/etc/hosts": GuestFile(FILE, "127.0.1.1 dev\n")}
-    actions = plan_guest("dev", files, own_session=True)
+    actions = plan_guest("dev", files)
     assert actions == [
         MakeDirectory("/.kapsule"),
         WriteFile("/etc/hostname", "dev\n"),
@@ -59,17 +59,6 @@ def test_parents_of_mounts_come_along() -> None:
     """Further directories are part of the same plan."""
     parent = MakeDirectory("/home/alice/a", 0o755, 1000, 1000)
     assert parent in plan_guest("dev", {"/etc": _ETC, "/etc/hosts": None}, (parent,))
-
-
-def test_podman_without_a_session() -> None:
-    """Where the users have no session of their own, Podman is told not to look for systemd."""
-    files = {"/etc": _ETC, "/etc/hosts": None}
-    directory, file = plan_guest("dev", files)[-2:]
-    assert directory == MakeDirectory("/etc/containers/containers.conf.d", parents=True)
-    assert file[:2] == (
-        "/etc/containers/containers.conf.d/50-kapsule-cgroupfs.conf",
-        '[engine]\ncgroup_manager = "cgroupfs"\n',
-    )
 
 
 def test_hosts_with_entry() -> None:

@@ -10,7 +10,7 @@ def test_order() -> None:
         *("cache_image", "read_image_defaults", "merge"),
         *("check_trust", "build_configuration", "store_options"),
         *("find_directories", "choose_storage_pool", "build_device_list", "ensure_storage_pool"),
-        *("delegate_ids", "provide_bridge"),
+        *("prepare_host",),
         *("keep_device_mounts_apart", "create_and_start", "set_up_guest", "follow_host_settings"),
         *("set_up_owner", "mark_done"),
     ]

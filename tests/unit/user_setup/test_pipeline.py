@@ -250,7 +250,9 @@ async def test_a_guest_without_anything_gets_an_account(backend: Backend, root: 
     assert (root / "etc/passwd").read_text() == "alice:!:1000:1000::/home/alice:/bin/sh\n"
     assert (root / "etc/group").read_text() == "alice:x:1000:\n"
     assert stat.S_IMODE((root / "etc/sudoers.d").stat().st_mode) == 0o750
-    assert sorted(os.listdir(root / "etc")) == [".pwd.lock", "group", "passwd", "sudoers.d"]
+    assert sorted(os.listdir(root / "etc")) == [
+        *(".pwd.lock", "containers", "group", "passwd", "sudoers.d"),
+    ]
 
 
 async def test_an_impossible_name_reaches_no_guest(backend: Backend, root: Path) -> None:
@@ -272,6 +274,7 @@ def test_the_steps_are_in_order() -> None:
         "plan_sudo",
         "plan_subordinate_ids",
         "plan_linger",
+        "plan_podman",
         "apply",
         "mark_set_up",
     ]

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options that a container was made with, as its configuration has them. Pure."""
+
+import json
+from collections.abc import Mapping
+
+from kapsule.options.schema import ARRAY, BOOLEAN, Option, OptionValue
+from kapsule.options.table import CREATE_OPTIONS
+
+_PREFIX = "user.kapsule."
+
+
+def key_of(option: str) -> str:
+    """Return the configuration key of an option. option: its key in the table."""
+    return _PREFIX + option.replace("_", "-")
+
+
+def stored_options(config: Mapping[str, str]) -> dict[str, OptionValue]:
+    """Return a value for every option of the table; its default where nothing is stored.
+
+    config: of the instance. Others may have written there.
+    """
+    return {option.key: _value(option, config) for option in CREATE_OPTIONS.options}
+
+
+def to_text(value: OptionValue) -> str:
+    """Return a value as the configuration has it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _value(option: Option, config: Mapping[str, str]) -> OptionValue:
+    raw = config.get(key_of(option.key))
+    if option.type == ARRAY:
+        return _array(raw)
+    if raw is None:
+        return option.default
+    return raw == "true" if option.type == BOOLEAN else raw
+
+
+def _array(raw: str | None) -> tuple[str, ...]:
+    try:
+        values = json.loads(raw or "[]")
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(value for value in values if isinstance(value, str))

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that crosses the border of a container, in an order that begins with the gravest. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kapsule.containers.container import Container
+from kapsule.containers.stored_options import stored_options
+from kapsule.options.parse import describe
+from kapsule.options.schema import OptionValue
+from kapsule.options.table import CREATE_OPTIONS
+from kapsule.trust import identities, shared
+from kapsule.trust.crossing import Crossing
+
+_NO_BORDER = "It is no border against its own root: do not run in it what you would not run here."
+_BORDER = "It is a border also against its own root."
+
+
+@dataclass(frozen=True, slots=True)
+class TrustReport:
+    """How far a container is trusted.
+
+    level: as chosen. dials: the options that are set otherwise than the level sets them, as
+    flags. isolated: whether it has a user namespace. summary: one sentence.
+    """
+
+    name: str
+    level: str
+    dials: Sequence[str]
+    isolated: bool
+    summary: str
+    crossings: Sequence[Crossing]
+
+    def to_json(self) -> str:
+        """Return it for the bus and for programs; docs/dbus-api.md describes the form."""
+        return json.dumps(
+            {
+                "name": self.name,
+                "trust": self.level,
+                "dials": list(self.dials),
+                "isolated": self.isolated,
+                "summary": self.summary,
+                "crossings": [crossing._asdict() for crossing in self.crossings],
+            }
+        )
+
+
+def make_report(
+    container: Container, devices: Mapping[str, Mapping[str, str]], bounding: int | None
+) -> TrustReport:
+    """Return the report. devices: of the instance, with its profiles'.
+
+    bounding: the capability bounding set of its init, None where it does not run.
+    """
+    config, isolated = container.config, container.is_isolated
+    options = stored_options(config) | {"privileged": not isolated}
+    crossings = (
+        *identities.identities(config, isolated=isolated),
+        identities.capabilities(bounding, isolated=isolated),
+        *shared.mounts(config, options, devices),
+        *shared.sockets(options),
+        *shared.guest_interface(config),
+        *shared.devices_of(devices),
+        *shared.networks(options, devices),
+    )
+    return TrustReport(
+        name=container.name,
+        level=str(options["trust"]),
+        dials=_dials(options),
+        isolated=isolated,
+        summary=_BORDER if isolated else _NO_BORDER,
+        crossings=crossings,
+    )
+
+
+def _dials(options: Mapping[str, OptionValue]) -> list[str]:
+    """Return what differs from the level, as flags."""
+    preset = CREATE_OPTIONS.preset(options["trust"])
+    return [
+        describe(option, options[option.key])
+        for option in CREATE_OPTIONS.options
+        if option.key in preset and options[option.key] != preset[option.key]
+    ]
