@@ -179,13 +179,14 @@ def test_tmux(alice: User, container: str) -> None:
     """A program that paints the whole screen, with a server that outlives it."""
     with Screen(alice, "kapsule", "enter", container, rows=20, columns=60) as screen:
         screen.expect(PROMPT)
-        screen.type("tmux -f /dev/null -L t new-session -s one\n")
+        # Keys that come at once would be a paste, and no command: tmux(1), assume-paste-time.
+        screen.type("tmux -f /dev/null -L t set -g assume-paste-time 0 \\; new-session -s one\n")
         screen.expect("[one]")
+        screen.expect(PROMPT)
         screen.type("echo $((40+2))-in-tmux\n")
         screen.expect("42-in-tmux")
-        screen.type("\x02")
-        time.sleep(0.3)  # keys that come at once are a paste to tmux, not a command
-        screen.type("d")
+        screen.expect(PROMPT)
+        screen.type("\x02d")
         screen.expect("detached")
         screen.type("tmux -L t kill-server; exit\n")
         assert screen.wait() == 0
