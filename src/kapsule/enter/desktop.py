@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from kapsule.session.shares import FILE, Share
+from kapsule.session.shares import COOKIES, FILE, Share
 
 # What tells where servers are. It passes only where this module says so.
 VARIABLES = frozenset(
@@ -67,6 +67,10 @@ class Place:
         directory, name = posixpath.split(source)
         if directory == self.runtime and _is_plain(name):
             return source
+        return self.copy(source, kind)
+
+    def copy(self, source: str, kind: str) -> str:
+        """Return a name of ours in the container, which the source determines."""
         digest = hashlib.sha256(source.encode()).hexdigest()[:12]
         return f"{self.runtime}/kapsule-{kind}-{digest}"
 
@@ -130,12 +134,14 @@ def _x11(place: Place) -> Iterator[Share]:
     display = _X_DISPLAY.match(value)
     if not display:
         return
-    path = f"/tmp/.X11-unix/X{int(display[1])}"
+    number = str(int(display[1]))
+    path = f"/tmp/.X11-unix/X{number}"
     yield Share(path, path, variable="DISPLAY", value=value, named=True, system=True)
     cookies = place.environment.get("XAUTHORITY", "")
     source = cookies or f"{place.home}/.Xauthority"
-    target = place.own(source, "xauthority")
-    yield Share(source, target, FILE, "XAUTHORITY", target, named=bool(cookies))
+    target = place.copy(f"{source}:{number}", "xauthority")
+    variable = ("XAUTHORITY", target)
+    yield Share(source, target, COOKIES, *variable, named=bool(cookies), display=number)
 
 
 def _pipewire(place: Place) -> Iterator[Share]:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Put sockets and files of the host in place inside a container, each session anew.
 
-A file in the container is compared with the host's by device and inode, so that a restarted
-compositor is mounted again, and nothing is done where nothing changed. What has to be mounted is
-mounted in one go by a process of the host in the container's mount namespace: no program of the
-guest has a part in it. The guest's root may race with it; paths are walked by descriptors and
-links are never followed, so what comes of it stays inside.
+A file in the container is compared with the host's by device and inode, a copy by its content, so
+that a restarted compositor is mounted again, and nothing is done where nothing changed. What is
+missing is put in place in one go by a process of the host in the container's mount namespace: no
+program of the guest has a part in it. The guest's root may race with it; paths are walked by
+descriptors and links are never followed, so what comes of it stays inside.
 """
 
 import os
@@ -15,7 +15,7 @@ import stat
 from typing import NamedTuple, NoReturn
 
 from kapsule.linux import mounts, statx, syscalls
-from kapsule.session import protocol
+from kapsule.session import copies, protocol
 from kapsule.session.shares import FILE, Share
 from kapsule.session.sources import Caller, Source, opened
 
@@ -38,11 +38,11 @@ def share(shares: tuple[Share, ...], caller: Caller, init: int, pidfd: int, runt
     init, pidfd: the container's init. runtime: the user's runtime directory in the container,
     which is made where it is missing.
     """
+    signal.alarm(_PATIENCE)  # ends this process: a look at the users' files can take for ever
     with opened(shares, caller) as (sources, notes):
-        signal.alarm(_PATIENCE)  # ends this process: a look at the guest's files can take for ever
-        missing = [source for source in sources if not _is_in_place(source, init)]
+        missing = [source for source in sources if not _is_in_place(source, init, caller)]
         signal.alarm(0)
-        failed = _mount(missing, pidfd, caller, runtime) if missing else {}
+        failed = _put_in_place(missing, pidfd, caller, runtime) if missing else {}
         variables = {
             source.share.variable: source.share.value
             for source in sources
@@ -51,7 +51,7 @@ def share(shares: tuple[Share, ...], caller: Caller, init: int, pidfd: int, runt
         return Shared(variables, [*notes, *failed.values()])
 
 
-def _is_in_place(source: Source, init: int) -> bool:
+def _is_in_place(source: Source, init: int, caller: Caller) -> bool:
     try:
         root = os.open(f"/proc/{init}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
@@ -62,22 +62,30 @@ def _is_in_place(source: Source, init: int) -> bool:
         return False
     finally:
         os.close(root)
-    status = os.fstat(target)
-    os.close(target)
-    return (status.st_dev, status.st_ino) == source.file
+    try:
+        if source.copy is not None:
+            return copies.is_copy(target, source.copy, caller.uid)
+        status = os.fstat(target)
+        return (status.st_dev, status.st_ino) == source.file
+    finally:
+        os.close(target)
 
 
-def _mount(sources: list[Source], pidfd: int, caller: Caller, runtime: str) -> dict[str, str]:
-    """Mount the sources in a process of its own; return why which target could not be mounted."""
-    trees = [
-        mounts.clone(source.descriptor, read_only=source.share.kind == FILE) for source in sources
-    ]
+def _put_in_place(
+    sources: list[Source], pidfd: int, caller: Caller, runtime: str
+) -> dict[str, str]:
+    """Do it in a process of its own; return why which target could not be put in place."""
+    trees = {
+        source.share.target: mounts.clone(source.descriptor, read_only=source.share.kind == FILE)
+        for source in sources
+        if source.copy is None
+    }
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:
         _be_the_mounter(sources, trees, pidfd, caller, runtime, theirs)
     theirs.close()
-    protocol.close_all(trees)
+    protocol.close_all(list(trees.values()))
     ours.settimeout(_PATIENCE)
     try:
         failed = dict(protocol.receive(ours)[0])
@@ -92,7 +100,7 @@ def _mount(sources: list[Source], pidfd: int, caller: Caller, runtime: str) -> d
 
 def _be_the_mounter(
     sources: list[Source],
-    trees: list[int],
+    trees: dict[str, int],
     pidfd: int,
     caller: Caller,
     runtime: str,
@@ -102,9 +110,9 @@ def _be_the_mounter(
         syscalls.setns(pidfd, syscalls.CLONE_NEWNS)
         os.umask(0)
         failed = {}
-        for source, tree in zip(sources, trees, strict=True):
+        for source in sources:
             try:
-                _put(tree, source.share.target, caller, runtime)
+                _put(source, trees.get(source.share.target), caller, runtime)
             except OSError as error:
                 reason = error.strerror or str(error)
                 failed[source.share.target] = (
@@ -115,18 +123,20 @@ def _be_the_mounter(
         os._exit(0)
 
 
-def _put(tree: int, target: str, caller: Caller, runtime: str) -> None:
-    """Mount tree at target. Runs in the container's mount namespace, with the host's rights."""
-    directory, name = os.path.split(target)
+def _put(source: Source, tree: int | None, caller: Caller, runtime: str) -> None:
+    """Mount tree at the target, or write the copy.
+
+    Runs in the container's mount namespace, with the host's rights.
+    """
+    directory, name = os.path.split(source.share.target)
     parent = _walk(directory, caller, runtime)
     try:
         os.fchdir(parent)
         _uncover(name, parent)
-        place = _open_place(name, parent, caller)
-        try:
-            mounts.attach(tree, place)
-        finally:
-            os.close(place)
+        if source.copy is not None:
+            copies.write(parent, name, source.copy, caller.uid, caller.gid)
+        elif tree is not None:
+            _attach(tree, name, parent, caller)
     finally:
         os.chdir("/")
         os.close(parent)
@@ -170,6 +180,14 @@ def _uncover(name: str, parent: int) -> None:
         except FileNotFoundError:
             return
         mounts.detach(name)
+
+
+def _attach(tree: int, name: str, parent: int, caller: Caller) -> None:
+    place = _open_place(name, parent, caller)
+    try:
+        mounts.attach(tree, place)
+    finally:
+        os.close(place)
 
 
 def _open_place(name: str, parent: int, caller: Caller) -> int:

@@ -5,16 +5,19 @@ from typing import Any, NamedTuple
 
 SOCKET = "socket"
 FILE = "file"
+COOKIES = "cookies"
 
 
 class Share(NamedTuple):
     """One socket or file of the host that shall be seen in the container.
 
     source: its path on the host, which the caller may have chosen. target: its path in the
-    container, which we chose. kind: SOCKET or FILE; a FILE is shared read-only.
+    container, which we chose. kind: SOCKET, FILE or COOKIES; a FILE is shared read-only, of COOKIES
+    a copy is made with what is for the display.
     variable, value: what is set in the session's environment when it is there, "" for nothing.
     named: whether the caller named it, so that they are told when it cannot be shared.
     system: whether it may belong to root, because we chose the source.
+    display: the number of the X display that COOKIES are for.
     """
 
     source: str
@@ -24,6 +27,7 @@ class Share(NamedTuple):
     value: str = ""
     named: bool = False
     system: bool = False
+    display: str = ""
 
 
 def to_wire(shares: tuple[Share, ...]) -> list[list[Any]]:

@@ -3,7 +3,8 @@
 
 The paths come from the caller's environment, so they lead anywhere. What is opened must be of the
 expected kind, be within the caller's reach, and be the caller's own, or root's where we chose the
-path: a container may be root to whoever listens behind a socket.
+path: a container may be root to whoever listens behind a socket. Of X cookies, what is for the
+display is read.
 """
 
 import ctypes
@@ -14,9 +15,11 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from kapsule.linux import mounts
-from kapsule.session.shares import SOCKET, Share
+from kapsule.session import copies, xauthority
+from kapsule.session.shares import COOKIES, SOCKET, Share
 
 _ROOT = 0
+_MOST_COOKIES = 256 * 1024  # bytes; an entry has some fifty
 _AT_FDCWD = -100
 _AT_EACCESS = 0x200
 _AT_EMPTY_PATH = 0x1000
@@ -34,11 +37,15 @@ class Caller(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A share that can be shared: an O_PATH descriptor, and which file it is."""
+    """A share that can be shared: an O_PATH descriptor, and which file it is.
+
+    copy: what is put in place instead of the file itself, None where it is the file.
+    """
 
     share: Share
     descriptor: int
     file: tuple[int, int]
+    copy: bytes | None = None
 
 
 @contextmanager
@@ -68,19 +75,29 @@ def _open(share: Share, uid: int) -> Source:
     try:
         status = os.fstat(descriptor)
         _check(share, status, descriptor, uid)
-    except OSError:
+        copy = _read_cookies(share, descriptor) if share.kind == COOKIES else None
+    except (OSError, ValueError):
         os.close(descriptor)
         raise
-    return Source(share, descriptor, (status.st_dev, status.st_ino))
+    return Source(share, descriptor, (status.st_dev, status.st_ino), copy)
+
+
+def _read_cookies(share: Share, descriptor: int) -> bytes:
+    content = copies.read(descriptor, _MOST_COOKIES)
+    cookies = xauthority.for_any_host(content, share.display, os.uname().nodename)
+    if not cookies:
+        raise ValueError(f"it has no cookie for display :{share.display}")
+    return cookies
 
 
 def _check(share: Share, status: os.stat_result, descriptor: int, uid: int) -> None:
-    is_expected = stat.S_ISSOCK if share.kind == SOCKET else stat.S_ISREG
+    is_socket = share.kind == SOCKET
+    is_expected = stat.S_ISSOCK if is_socket else stat.S_ISREG
     if not is_expected(status.st_mode):
-        raise OSError(f"it is no {share.kind}")
+        raise OSError("it is no socket" if is_socket else "it is no file")
     if status.st_uid != uid and not (share.system and status.st_uid == _ROOT):
         raise OSError("it belongs to another user")
-    wanted = os.W_OK if share.kind == SOCKET else os.R_OK  # connecting takes writing: unix(7)
+    wanted = os.W_OK if is_socket else os.R_OK  # connecting takes writing: unix(7)
     flags = _AT_EACCESS | _AT_EMPTY_PATH
     if _libc.syscall(_SYS_FACCESSAT2, descriptor, b"", wanted, flags) < 0:
         raise OSError(os.strerror(ctypes.get_errno()))

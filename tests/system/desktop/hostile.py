@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.system.desktop import servers
 from tests.system.desktop.sockets import Speaker
 from tests.system.support.users import User
 
@@ -102,6 +103,11 @@ _COOKIES = {
     "closed-folder": "{traps}/closed/file",
     "long": "/" + LONG,
     "newline": "{traps}/file\n",
+    "no-cookies": "{traps}/file",
+    "huge": "{traps}/huge",
+    "truncated": "{traps}/truncated",
+    "for-another-display": "{traps}/other-display",
+    "own-memory": "/proc/self/mem",
 }
 
 
@@ -147,6 +153,7 @@ def traps(alice: User, bob: User, root: User) -> Iterator[None]:
             Path(folder, name).write_text("cookie")
             shutil.chown(folder / name, owner.name)
             Path(folder, name).chmod(0o600)
+        _write_cookies(folder, alice)
         Path(folder, "folder").mkdir()
         os.mkfifo(folder / "fifo")
         for name in ("folder", "fifo"):
@@ -161,3 +168,16 @@ def traps(alice: User, bob: User, root: User) -> Iterator[None]:
         Path(folder, "closed").chmod(0o700)  # root's
         yield
     shutil.rmtree(folder)
+
+
+def _write_cookies(folder: Path, owner: User) -> None:
+    cookie = servers.entry(7, b"0123456789abcdef")
+    contents = {
+        "huge": cookie * 10_000,
+        "truncated": cookie[:-1],
+        "other-display": servers.entry(8, b"0123456789abcdef"),
+    }
+    for name, content in contents.items():
+        Path(folder, name).write_bytes(content)
+        shutil.chown(folder / name, owner.name)
+        Path(folder, name).chmod(0o600)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The servers of a desktop on the host: units of its user's own systemd, as on real hosts."""
 
+import os
 import secrets
 import shutil
 import socket
@@ -14,6 +15,7 @@ from tests.system.support.users import User
 
 KEY_OWNER = "Alice <alice@example.org>"
 SERVICE = "org.kde.kapsule.tests.HostOnly"
+_FAMILY_LOCAL, _FAMILY_WILD = 256, 0xFFFF
 _NO_SUCH_UNIT = 5  # systemctl(1), "Exit status"
 _PASSPHRASE = "only the host's agent remembers it"
 
@@ -111,7 +113,7 @@ class XServer(_Program):
         folder = f"{runtime(user)}/screen{number}"
         self._screen = Path(folder, "Xvfb_screen0")
         self.number = number
-        self.cookie = secrets.token_bytes(16)
+        self.cookie = b""
         command = ("Xvfb", f":{number}", "-auth", self.authority, "-fbdir", folder, "-noreset")
         # Without the abstract socket, which a guest in the host's network reaches by itself.
         listening = ("-nolisten", "tcp", "-nolisten", "local")
@@ -119,9 +121,10 @@ class XServer(_Program):
         super().__init__(user, f"/tmp/.X11-unix/X{number}", *command, *listening, *screen)
 
     def start(self) -> None:
-        """Write the cookie's file, and start."""
+        """Write the file of a new cookie as startx does, and start."""
         self.run("mkdir", "--parents", str(self._screen.parent))
-        self.write_authority(self.authority, cookie_for_all_hosts(self.number, self.cookie))
+        self.cookie = secrets.token_bytes(16)
+        self.write_authority(self.authority, entry(self.number, self.cookie, os.uname().nodename))
         super().start()
 
     def picture(self) -> Picture:
@@ -233,8 +236,11 @@ def listens(path: str) -> bool:
     return True
 
 
-def cookie_for_all_hosts(display: int, cookie: bytes) -> bytes:
-    """Return an entry of .Xauthority that is good whatever the host's name is: Xau.h of libXau."""
-    fields = (b"", str(display).encode(), b"MIT-MAGIC-COOKIE-1", cookie)
-    family = (0xFFFF).to_bytes(2)
-    return family + b"".join(len(each).to_bytes(2) + each for each in fields)
+def entry(display: int, cookie: bytes, host: str = "") -> bytes:
+    """Return an entry of .Xauthority, as Xau(3) has it.
+
+    host: the name of the host that it is good on, as startx writes it; every host if it is empty.
+    """
+    family = _FAMILY_LOCAL if host else _FAMILY_WILD
+    fields = (host.encode(), str(display).encode(), b"MIT-MAGIC-COOKIE-1", cookie)
+    return family.to_bytes(2) + b"".join(len(each).to_bytes(2) + each for each in fields)

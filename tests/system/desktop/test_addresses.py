@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.desktop import servers
 from tests.system.desktop.guest import NOTHING, Guest
 from tests.system.desktop.sockets import Speaker
 from tests.system.support.users import User
@@ -98,34 +97,6 @@ def test_a_display_over_the_network(guest: Guest) -> None:
     """What `ssh -X` set up is reached over the network, so the variable stays."""
     env = {**guest.desktop.environment, "DISPLAY": "localhost:10.0"}
     assert guest.variable("DISPLAY", env) == "localhost:10.0"
-
-
-@pytest.mark.parametrize(
-    "place", ["/tmp/xauth_Ab12cD", "{runtime}/.mutter-Xwaylandauth.X", "{home}"]
-)
-def test_cookies(guest: Guest, place: str) -> None:
-    """XAUTHORITY may lie in /tmp, in the runtime directory and in the home."""
-    x11 = guest.desktop.x11
-    home = guest.desktop.user.account.pw_dir
-    path = place.format(runtime=guest.desktop.runtime, home=f"{home}/.Xauthority-tests")
-    x11.write_authority(path, servers.cookie_for_all_hosts(x11.number, x11.cookie))
-    try:
-        guest.shell("xdpyinfo", {**guest.desktop.environment, "XAUTHORITY": path})
-    finally:
-        Path(path).unlink()
-
-
-def test_the_default_cookie(guest: Guest) -> None:
-    """Where XAUTHORITY is not set, it is ~/.Xauthority."""
-    x11 = guest.desktop.x11
-    path = f"{guest.desktop.user.account.pw_dir}/.Xauthority"
-    env = {key: value for key, value in guest.desktop.environment.items() if key != "XAUTHORITY"}
-    assert guest.enter("xdpyinfo", env=env).code != 0
-    x11.write_authority(path, servers.cookie_for_all_hosts(x11.number, x11.cookie))
-    try:
-        guest.shell("xdpyinfo", env)
-    finally:
-        Path(path).unlink()
 
 
 @pytest.mark.parametrize(

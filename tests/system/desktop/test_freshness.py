@@ -102,12 +102,13 @@ def test_two_sockets_of_one_name(guest: Guest) -> None:
 
 
 def test_a_new_cookie(guest: Guest) -> None:
-    """Desktops write a new file of cookies at each start: the next enter has it."""
+    """Desktops make a new cookie at each start: the next enter has it, for older sessions too."""
     x11 = guest.desktop.x11
-    guest.shell("xdpyinfo")
-    Path(x11.authority).unlink()
-    x11.restart()
-    guest.shell("xdpyinfo")
+    with Session(guest) as other:
+        x11.restart()
+        assert x11.answer not in other.run("xdpyinfo 2>&1")
+        assert x11.answer in guest.shell("xdpyinfo")
+        assert x11.answer in other.run("xdpyinfo")
 
 
 def test_a_server_that_died(guest: Guest) -> None:

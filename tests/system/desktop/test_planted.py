@@ -109,19 +109,19 @@ def test_uprootings(new_guest: Guest, uprooting: str) -> None:
 def _check_enters(guest: Guest) -> str:
     """Enter twice, look for what was touched that should not be, and return what was said."""
     own = {mount.identity for mount in guest.mounts()}
-    before = _precious(guest)
+    before = precious(guest)
     env = {**guest.desktop.environment, "WAYLAND_DISPLAY": "wayland-planted"}
     results = [guest.enter("echo", "in", env=env) for _ in range(2)]
     assert [result.text for result in results] == ["in", "in"], results[0].error
     new = [mount.point for mount in guest.mounts() if mount.identity not in own]
     assert all(point.startswith(PLACES) for point in new), new
-    assert _precious(guest) == before
+    assert precious(guest) == before
     return results[0].error
 
 
 def test_a_target_that_changes_all_the_time(victim: Guest) -> None:
     """The guest's root swaps links and files at the target while people enter."""
-    before = _precious(victim)
+    before = precious(victim)
     ended = threading.Event()
     thread = threading.Thread(target=_swap, args=(victim.path(RUNTIME), ended))
     thread.start()
@@ -134,7 +134,7 @@ def test_a_target_that_changes_all_the_time(victim: Guest) -> None:
         ended.set()
         thread.join()
     assert all(mount.point.startswith(PLACES) for mount in victim.additions())
-    assert _precious(victim) == before
+    assert precious(victim) == before
 
 
 def _swap(runtime: Path, ended: threading.Event) -> None:
@@ -150,7 +150,7 @@ def _swap(runtime: Path, ended: threading.Event) -> None:
                 place.unlink()
 
 
-def _precious(guest: Guest) -> list[tuple[int, int, int, str]]:
+def precious(guest: Guest) -> list[tuple[int, int, int, str]]:
     """Return what identifies files of the host and of the guest, whatever is mounted on them."""
     found = []
     for path in ("/etc", "/etc/passwd", "/etc/shadow", "/etc/hostname", "/home/alice"):

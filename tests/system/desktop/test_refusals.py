@@ -77,11 +77,13 @@ def test_refusals(calm: Guest, form: str) -> None:
     """It is not mounted, not in the environment, and the person is told why."""
     hostile = FORMS[form]
     before = {mount.point for mount in calm.mounts()}
+    copies = _copies(calm)
     precious = _fingerprints(calm)
     result = calm.enter("env", "-0", env=_environment(calm, **hostile))
     assert result.code == 0, result.error
     new = {mount.point for mount in calm.mounts()} - before
     assert new <= {"/tmp/.X11-unix/X7"}
+    assert _copies(calm) == copies
     assert _fingerprints(calm) == precious
     for variable, value in hostile.items():
         line = f"{variable}={value}".encode(errors="surrogateescape")
@@ -140,6 +142,12 @@ def test_generated(calm: Guest, hostile: dict[str, str]) -> None:
 
 def _notes(result: Result) -> str:
     return "\n".join(line for line in result.error.splitlines() if line.startswith("Note:"))
+
+
+def _copies(guest: Guest) -> list[str]:
+    """Return the names of the cookies' copies in the guest, whole or half-made."""
+    names = os.listdir(guest.path(guest.desktop.runtime))
+    return sorted(name for name in names if "kapsule-xauthority" in name)
 
 
 def _is_fine(guest: Guest, mount: Mount) -> bool:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kapsule.enter.desktop import VARIABLES, Place, passed, plan, refused
-from kapsule.session.shares import FILE, SOCKET, Share
+from kapsule.session.shares import COOKIES, FILE, SOCKET, Share
 
 RUNTIME = "/run/user/1000"
 
@@ -55,13 +55,25 @@ def test_wayland_elsewhere_gets_a_name_of_ours(value: str) -> None:
 
 @pytest.mark.parametrize("display", [":0", ":0.1", "unix:0", ":00"])
 def test_x11_by_number(display: str) -> None:
-    """The socket has its usual place; the cookies come along as a file."""
+    """The socket has its usual place; the cookies for the display come along."""
     plan = shares(DISPLAY=display, XAUTHORITY="/tmp/xauth_abc")
     x11 = plan["/tmp/.X11-unix/X0"]
     assert (x11.source, x11.system) == ("/tmp/.X11-unix/X0", True)
     [cookies] = [share for share in plan.values() if share.variable == "XAUTHORITY"]
-    assert (cookies.source, cookies.kind) == ("/tmp/xauth_abc", FILE)
-    assert cookies.target.startswith(RUNTIME)
+    assert (cookies.source, cookies.kind) == ("/tmp/xauth_abc", COOKIES)
+    assert cookies.display == "0"
+    assert cookies.target.startswith(f"{RUNTIME}/kapsule-xauthority-")
+
+
+def test_each_display_has_its_cookies() -> None:
+    """Two displays whose cookies are in one file don't take each other's."""
+    targets = {
+        share.target
+        for display in (":0", ":0.1", ":1")
+        for share in shares(DISPLAY=display).values()
+        if share.kind == COOKIES
+    }
+    assert len(targets) == 2
 
 
 @pytest.mark.parametrize(
