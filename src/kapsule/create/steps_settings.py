@@ -15,7 +15,8 @@ async def follow_host_settings(context: CreateContext) -> None:
     A container without them is better than none.
     """
     try:
-        failures = (await apply_settings(context.backend, context.request.name)).failures
+        name = context.request.name
+        failures = (await apply_settings(context.backend, name, is_new=True)).failures
     except GuestError as error:
         failures = (error.message,)
     for failure in failures:

@@ -34,8 +34,10 @@ class Applied:
     missing: frozenset[str]
 
 
-async def apply_settings(backend: Backend, name: str) -> Applied:
+async def apply_settings(backend: Backend, name: str, *, is_new: bool = False) -> Applied:
     """Have a running container follow the host now. What is so already is not written.
+
+    is_new: whether it was just made, and nobody has set anything in it.
 
     Raises Busy when it does not run, GuestError when nothing can be read in it, IncusError.
     """
@@ -51,7 +53,9 @@ async def apply_settings(backend: Backend, name: str) -> Applied:
     )
     shares_network = _shares_network(boot.pid)
     own = scripts.plan_scripts(files, settings, shares_network=shares_network)
-    servers = name_servers.plan_name_servers(files, settings, shares_network=shares_network)
+    servers = name_servers.plan_name_servers(
+        files, settings, shares_network=shares_network, is_new=is_new
+    )
     plans = {
         scripts.TIME_ZONE: time_zone.plan_time_zone(files, settings),
         scripts.LOCALE: locale.plan_locale(files, settings, missing),

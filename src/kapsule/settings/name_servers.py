@@ -20,19 +20,25 @@ def resolv_conf(settings: HostSettings, *, shares_network: bool) -> str:
 
 
 def plan_name_servers(
-    files: Mapping[str, GuestFile | None], settings: HostSettings, *, shares_network: bool
+    files: Mapping[str, GuestFile | None],
+    settings: HostSettings,
+    *,
+    shares_network: bool,
+    is_new: bool = False,
 ) -> tuple[Action, ...]:
     """Return what makes the guest ask the host's name servers. files: what is at PATHS.
 
     In a network of its own a guest is told its name servers by that network, and keeps them; only
-    one that has none gets the host's.
+    one that has none gets the host's. is_new: it was just made, so what a file says there is a
+    leftover of where the image was built.
     """
     now = files.get(RESOLV_CONF)
     text = resolv_conf(settings, shares_network=shares_network)
     if now and (now.mounted or now.kind not in (FILE, SYMLINK)):
         return ()
     if not shares_network:
-        if not _is_empty_or_ours(now):
+        is_leftover = is_new and now is not None and now.kind == FILE
+        if not is_leftover and not _is_empty_or_ours(now):
             return ()
         text = text and _OURS + text
     if not text or (now and now.kind == FILE and now.content == text):

@@ -16,6 +16,7 @@ NAMES = ("debian", "desktop", "ubuntu-like", "busybox", "noshell", "hung")
 DEBIAN_PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "sudo", "locales"),
     *("iproute2", "procps", "bash", "login", "passwd", "util-linux", "tmux", "vim-tiny"),
+    *("udev", "iputils-ping"),
 )
 # Programs that use what the host shares, and containers in the container.
 DESKTOP_PACKAGES = (

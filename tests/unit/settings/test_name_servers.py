@@ -2,7 +2,7 @@
 import pytest
 
 from kapsule.host.settings import HostSettings
-from kapsule.session.guest_actions import DIRECTORY, OTHER, SYMLINK, GuestFile, WriteFile
+from kapsule.session.guest_actions import DIRECTORY, FILE, OTHER, SYMLINK, GuestFile, WriteFile
 from kapsule.settings.name_servers import plan_name_servers
 
 HOST = HostSettings(resolv_conf="nameserver 127.0.0.53\n", upstream="nameserver 192.0.2.1\n")
@@ -53,3 +53,13 @@ def test_in_a_network_of_its_own() -> None:
 def test_what_its_own_network_told_it(now: GuestFile) -> None:
     """Its DHCP client or resolver knows better."""
     assert plan_name_servers({PATH: now}, HOST, shares_network=False) == ()
+
+
+def test_a_leftover_of_the_image() -> None:
+    """What a new guest's file says is about where its image was built; a link is an arrangement."""
+    stale = {PATH: GuestFile(FILE, "nameserver 192.0.2.9\n")}
+    (action,) = plan_name_servers(stale, HOST, shares_network=False, is_new=True)
+    assert isinstance(action, WriteFile)
+    assert plan_name_servers(stale, HOST, shares_network=False) == ()
+    link = {PATH: GuestFile(SYMLINK, "/run/systemd/resolve/stub-resolv.conf")}
+    assert plan_name_servers(link, HOST, shares_network=False, is_new=True) == ()
