@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kapsule import names
 from kapsule.host.users import HostUser
@@ -25,15 +26,20 @@ class Config:
 
     default_container: what `enter` means when it names none, before it is made the caller's own
     by own_names(). default_image: what `create` takes when it names none.
-    admin_group: whose members may change things; "" for the group that owns Incus's socket.
+    admin_group: whose members may do everything; "" for the group that owns Incus's socket.
+    max_containers: how many a user may have who is no administrator; 0 for any number.
+    max_operations: how many of one user may run at a time.
     """
 
     default_container: str = "kapsule"
     default_image: str = "images:ubuntu/24.04"
     admin_group: str = ""
+    max_containers: int = 32
+    max_operations: int = 64
 
 
-_KEYS = ("default_container", "default_image", "admin_group")
+_NUMBERS = {"max_containers": 0, "max_operations": 1}  # key -> the least that it can be
+_KEYS = ("default_container", "default_image", "admin_group", *_NUMBERS)
 _USER_KEYS = ("default_container", "default_image")
 
 
@@ -50,20 +56,32 @@ def parse(text: str) -> dict[str, str]:
     if not parser.has_section(_SECTION):
         return {}
     section = parser[_SECTION]
-    return {key: section[key] for key in _KEYS if section.get(key)}
+    return {key: section[key] for key in _KEYS if _is_usable(key, section.get(key, ""))}
+
+
+def _is_usable(key: str, value: str) -> bool:
+    if not value or key not in _NUMBERS:
+        return bool(value)
+    if re.fullmatch("[0-9]{1,9}", value, re.ASCII) and int(value) >= _NUMBERS[key]:
+        return True
+    log.warning("%s cannot be %r", key, value)
+    return False
 
 
 def merge(system: Sequence[Mapping[str, str]], user: Mapping[str, str]) -> Config:
     """Return the configuration that results from the keys of several files.
 
     system: of the machine's files, the weakest first. user: of the user's own, which wins, but has
-    no say in who may change things.
+    no say in who may do what. A number that cannot be is passed over.
     """
     merged: dict[str, str] = {}
     for keys in system:
         merged |= keys
     merged |= {key: value for key, value in user.items() if key in _USER_KEYS}
-    return Config(**merged)
+    values: dict[str, Any] = {
+        key: int(value) if key in _NUMBERS else value for key, value in merged.items()
+    }
+    return Config(**values)
 
 
 def load_system(files: Sequence[str] = names.CONFIG_FILES) -> Config:

@@ -28,6 +28,9 @@ KEY_PRIVILEGED = "user.kapsule.privileged"
 KEY_NETWORK = "user.kapsule.network"
 KEY_DESKTOP = "user.kapsule.desktop"
 
+# A property of images: the uid of the user whose image it is.
+IMAGE_OWNER = "user.kapsule.owner"
+
 SETUP_CREATING = "creating"
 SETUP_DONE = "done"
 

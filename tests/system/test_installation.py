@@ -29,6 +29,7 @@ PLACES = (
     "share/fish/vendor_completions.d/kapsule.fish",
     "share/man/man1/kapsule-enter.1",
     "share/man/man1/kapsule.1",
+    "share/polkit-1/actions/org.kde.kapsule.policy",
     "share/zsh/vendor-completions/_kapsule",
 )
 

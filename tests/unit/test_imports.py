@@ -16,7 +16,10 @@ PACKAGE = Path(kapsule.__file__).parent
 
 # Part of the package -> the parts that it may import. The names of the leaves are constants.
 _BASE = {"__init__", "errors", "names"}
-_FEATURES = ("images", "containers", "settings", "user_setup", "create", "mounts", "trust", "enter")
+_FEATURES = (
+    *("images", "containers", "settings", "user_setup", "create", "mounts", "trust", "ownership"),
+    "enter",
+)
 _BELOW_FEATURES = _BASE | {"options", "pipeline", "incus", "host", "linux", "session"}
 _DAEMON = _BELOW_FEATURES | {"config", *_FEATURES}
 LAYERS: dict[str, set[str]] = {

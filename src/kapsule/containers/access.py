@@ -2,7 +2,7 @@
 """Who may use a container."""
 
 from kapsule.containers.container import Container
-from kapsule.errors import NotAuthorized
+from kapsule.errors import NotAuthorized, NotFound
 from kapsule.host.users import HostUser
 
 _ROOT = 0
@@ -19,3 +19,10 @@ def check_may_use(caller: HostUser | int, container: Container) -> None:
             f"Container '{container.name}' belongs to another user",
             hint="Only its owner and root may do this.",
         )
+
+
+def no_such_container(name: str) -> NotFound:
+    """Return the error for a name that no container has, or none that the caller may know of."""
+    return NotFound(
+        f"Container '{name}' does not exist", hint="See what there is with: kapsule list"
+    )

@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
+from kapsule.containers.access import no_such_container
 from kapsule.containers.container import Container
 from kapsule.containers.from_instance import container_from_instance
 from kapsule.containers.remove import remove_instance
-from kapsule.errors import Busy, IncusError, IncusUnavailable, NotFound
+from kapsule.errors import Busy, IncusError, IncusUnavailable
 from kapsule.incus import instances
 from kapsule.incus.client import IncusClient
 from kapsule.incus.errors import IncusNotFound
@@ -73,9 +74,7 @@ class Registry:
         container = self.find(name)
         if container is None:
             self._check_loaded()
-            raise NotFound(
-                f"Container '{name}' does not exist", hint="See what there is with: kapsule list"
-            )
+            raise no_such_container(name)
         if not container.is_ready:
             raise Busy(f"Container '{name}' is still being created", hint="Try again in a moment")
         return container

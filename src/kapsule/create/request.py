@@ -19,6 +19,7 @@ class CreateRequest:
     image: as the caller wrote it, `SERVER:ALIAS`. options: what the caller set, and only that,
     checked against the table. owner: whose container it will be. may_be_privileged: whether who
     asks was authorized to have a privileged one; without it, only an isolated one comes of it.
+    is_admin: whether they may use every image.
     """
 
     name: str
@@ -26,6 +27,7 @@ class CreateRequest:
     options: Mapping[str, OptionValue]
     owner: HostUser
     may_be_privileged: bool = False
+    is_admin: bool = False
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from kapsule.create.bars import show_in
 from kapsule.create.pipeline import CREATE
 from kapsule.create.request import CreateContext
 from kapsule.errors import IncusError, IncusUnavailable, InvalidArgument, NotFound
+from kapsule.images.access import may_use_image
 from kapsule.incus import images
 from kapsule.incus.errors import IncusNotFound
 from kapsule.incus.types import Image
@@ -90,11 +91,15 @@ def _nonsense(image: Image) -> InvalidArgument:
 
 
 async def _find_local(context: CreateContext) -> str:
-    alias = context.source.alias
+    incus, request, alias = context.backend.incus, context.request, context.source.alias
+    missing = NotFound(f"There is no local image '{alias}'", hint=_LIST_HINT)
     try:
-        return await images.get_alias(context.backend.incus, alias)
+        image = await images.get_image(incus, await images.get_alias(incus, alias))
     except IncusNotFound as error:
-        raise NotFound(f"There is no local image '{alias}'", hint=_LIST_HINT) from error
+        raise missing from error
+    if not may_use_image(image, request.owner.uid, is_admin=request.is_admin):
+        raise missing
+    return image.fingerprint
 
 
 async def _fetch(context: CreateContext) -> str:

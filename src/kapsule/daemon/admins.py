@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which group may change things, until polkit decides."""
+"""Whose members may do everything without polkit."""
 
 import grp
 import logging

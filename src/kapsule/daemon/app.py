@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -25,24 +25,31 @@ from kapsule.containers.stop import stop_container
 from kapsule.create import create_container
 from kapsule.daemon import connection
 from kapsule.daemon.admins import admin_gid
+from kapsule.daemon.authorizer import Authorizer
 from kapsule.daemon.bus import Bus
 from kapsule.daemon.callers import Callers
+from kapsule.daemon.creations import Creations
 from kapsule.daemon.defaults import Defaults
 from kapsule.daemon.features import Containers, Features
 from kapsule.daemon.host_watch import watch_host
 from kapsule.daemon.manager import Manager
 from kapsule.daemon.notify import READY, STOPPING, notify
 from kapsule.daemon.operations import Operations, Timing
+from kapsule.daemon.polkit import Polkit
+from kapsule.daemon.reading import Services
 from kapsule.daemon.signatures import modernize, takes_descriptors
 from kapsule.enter import enter_container
 from kapsule.errors import NotSupported
 from kapsule.host import device_mounts, firewall
 from kapsule.host.users import HostUser
+from kapsule.images.access import may_use_image
 from kapsule.incus import instances
 from kapsule.incus.client import IncusClient, find_socket
 from kapsule.incus.errors import IncusNotFound
+from kapsule.incus.types import Image
 from kapsule.incus.urls import path
 from kapsule.mounts import add_mount, remove_mount
+from kapsule.ownership import change_owner
 from kapsule.settings import Follower
 from kapsule.user_setup import set_up_user
 
@@ -54,8 +61,8 @@ class Parts:
     """What the daemon serves.
 
     background: what runs beside it, for ever. command: the absolute path of the `kapsule` command.
-    admin_gid, load_config: as Callers and Defaults want them. timing: of operations, None for the
-    usual one.
+    admin_gid, load_config: as Authorizer and Defaults want them. limits: the machine's
+    configuration, as it is at the start. timing: of operations, None for the usual one.
     """
 
     containers: Containers
@@ -64,6 +71,7 @@ class Parts:
     command: str
     admin_gid: Callable[[], int | None]
     load_config: Callable[[HostUser], Awaitable[Config]] = config.load
+    limits: Config = field(default_factory=Config)
     timing: Timing | None = None
 
 
@@ -85,6 +93,7 @@ async def run(address: str | None, command: str) -> None:
         background=partial(follow, address, backend),
         command=command,
         admin_gid=lambda: admin_gid(config.load_system(), find_socket(os.environ)),
+        limits=await asyncio.to_thread(config.load_system),
     )
     try:
         # Incus, which is ordered behind us, is about to start what ran before the last shutdown.
@@ -121,7 +130,9 @@ async def serve(address: str | None, parts: Parts, stop: asyncio.Event) -> None:
     """
     bus = Bus(address, takes_descriptors=takes_descriptors)
     bus.add_message_handler(modernize)
-    operations = _export(bus, parts)
+    callers = Callers(bus)
+    authorizer = Authorizer(callers, Polkit(bus), parts.admin_gid)
+    operations = _export(bus, callers, authorizer, parts)
     async with connection.on_bus(bus, names.BUS_NAME):
         notify(READY)
         log.info("Serving %s as %s", names.BUS_NAME, bus.unique_name)
@@ -130,17 +141,25 @@ async def serve(address: str | None, parts: Parts, stop: asyncio.Event) -> None:
             await connection.until_the_end(bus, background, stop)
         finally:
             notify(STOPPING)
+            await authorizer.close()
             await operations.close()
             background.cancel()
 
 
-def _export(bus: Bus, parts: Parts) -> Operations:
-    callers = Callers(bus, parts.admin_gid)
-    operations = Operations(bus, callers, timing=parts.timing)
+def _export(bus: Bus, callers: Callers, authorizer: Authorizer, parts: Parts) -> Operations:
+    limits = parts.limits
+    operations = Operations(bus, callers, timing=parts.timing, limit=limits.max_operations)
     defaults = Defaults(parts.containers, parts.load_config, parts.features.is_taken)
-    manager = Manager(
-        callers, operations, parts.containers, parts.features, defaults, command=parts.command
+    services = Services(
+        callers,
+        authorizer,
+        operations,
+        parts.containers,
+        Creations(parts.containers, limits.max_containers),
+        parts.features,
+        defaults,
     )
+    manager = Manager(services, command=parts.command)
     bus.export(names.MANAGER_PATH, manager)
     return operations
 
@@ -151,10 +170,15 @@ def bind_features(backend: Backend) -> Features:
     async def read_devices(name: str) -> Mapping[str, Mapping[str, str]]:
         return (await instances.get_instance(backend.incus, name)).devices
 
-    async def list_images() -> str:
+    async def list_images(uid: int, is_admin: bool) -> str:
         # Whole objects: the interface promises more fields than we read ourselves.
         found = await backend.incus.get_list(path("images"), dict[str, Any])
-        return msgspec.json.encode(found).decode()
+        usable = [
+            each
+            for each in found
+            if may_use_image(msgspec.convert(each, Image), uid, is_admin=is_admin)
+        ]
+        return msgspec.json.encode(usable).decode()
 
     async def is_taken(name: str, uid: int) -> bool:
         try:
@@ -182,6 +206,7 @@ def bind_features(backend: Backend) -> Features:
         remove_mount=lambda name, path, caller, progress: remove_mount(
             backend, name, path, caller, progress
         ),
+        change_owner=lambda name, user, progress: change_owner(backend, name, user, progress),
         set_up_user=lambda name, user, progress: set_up_user(backend, name, user, progress),
         enter=lambda request, progress: enter_container(backend, request, progress),
         read_devices=read_devices,

@@ -22,12 +22,14 @@ class Call(NamedTuple):
     """The call that is being answered.
 
     sender: the caller's unique name. wants_reply: whether anybody waits for the answer.
-    descriptors: what came with it; to be closed by whoever answers.
+    descriptors: what came with it; to be closed by whoever answers. is_interactive: whether the
+    caller lets its user be asked to authenticate.
     """
 
     sender: str
     wants_reply: bool
     descriptors: tuple[int, ...]
+    is_interactive: bool = False
 
 
 _current: ContextVar[Call] = ContextVar("call")
@@ -98,7 +100,9 @@ class Bus(MessageBus):
             close_all(message.unix_fds)
             message.unix_fds = []
         wants_reply = not message.flags & MessageFlag.NO_REPLY_EXPECTED
-        _current.set(Call(message.sender or "", wants_reply, tuple(message.unix_fds)))
+        is_interactive = bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION)
+        descriptors = tuple(message.unix_fds)
+        _current.set(Call(message.sender or "", wants_reply, descriptors, is_interactive))
 
 
 def close_all(descriptors: Iterable[int]) -> None:

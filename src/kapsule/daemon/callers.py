@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who calls, and whether they may change things."""
+"""Who calls."""
 
 import asyncio
 from collections import defaultdict
@@ -16,7 +16,6 @@ from kapsule.host.users import HostUser, look_up
 
 _BUS = "org.freedesktop.DBus"
 _BUS_PATH = "/org/freedesktop/DBus"
-_ROOT = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +27,10 @@ class Caller:
 
 
 class Callers:
-    """Knows of each connection on the bus that calls whose it is.
+    """Knows of each connection on the bus that calls whose it is."""
 
-    admin_gid: returns the group whose members may change things, or None. It runs in a worker
-    thread and raises a KapsuleError when nobody can tell.
-    """
-
-    def __init__(self, bus: Bus, admin_gid: Callable[[], int | None]) -> None:
+    def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._admin_gid = admin_gid
         self._uids: dict[str, asyncio.Task[int]] = {}
         self._when_gone: defaultdict[str, set[Callable[[], object]]] = defaultdict(set)
         bus.add_message_handler(self._watch)
@@ -47,28 +41,14 @@ class Callers:
         Raises NotAuthorized when the bus cannot tell, NotFound when the user has no account.
         """
         sender = current_call().sender
-        return Caller(sender, await look_up(await self._uid_of(sender)))
+        return Caller(sender, await look_up(await self.uid_of(sender)))
 
-    async def identify_admin(self) -> Caller:
-        """Return who makes the current call.
+    async def uid(self) -> int:
+        """Return whose current call it is, also of a user without an account.
 
-        Raises NotAuthorized unless they may change things, and what admin_gid raises.
+        Raises NotAuthorized when the bus cannot tell.
         """
-        caller = await self.identify()
-        if caller.user.uid == _ROOT:
-            return caller
-        if await asyncio.to_thread(self._admin_gid) not in caller.user.groups:
-            raise NotAuthorized(
-                f"User '{caller.user.name}' may not do this",
-                hint="Only root and members of the admin group may: admin_group in "
-                "/etc/kapsule/kapsule.conf, or else the group that owns Incus's socket.",
-            )
-        return caller
-
-    async def check_sender_is(self, uid: int) -> None:
-        """Raise NotAuthorized unless root or the user with this uid makes the current call."""
-        if await self._uid_of(current_call().sender) not in (_ROOT, uid):
-            raise NotAuthorized("The operation belongs to another user")
+        return await self.uid_of(current_call().sender)
 
     @contextmanager
     def when_gone(self, sender: str, act: Callable[[], object]) -> Iterator[None]:
@@ -81,7 +61,8 @@ class Callers:
             if not self._when_gone[sender]:
                 del self._when_gone[sender]
 
-    async def _uid_of(self, sender: str) -> int:
+    async def uid_of(self, sender: str) -> int:
+        """Return whose connection it is. Raises NotAuthorized when the bus cannot tell."""
         if sender not in self._uids:
             self._uids[sender] = asyncio.create_task(self._ask(sender))
         # Shielded: others may wait for the same answer.
@@ -138,4 +119,5 @@ def _bus_message(member: str, argument: str, flags: MessageFlag) -> Message:
 
 
 def _is_good(reply: Message) -> bool:
-    return reply.message_type is MessageType.METHOD_RETURN
+    # Only the bus itself may say who is who.
+    return reply.message_type is MessageType.METHOD_RETURN and reply.sender == _BUS

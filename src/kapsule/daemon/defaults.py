@@ -54,9 +54,7 @@ class Defaults:
         default = await self._name(user, config)
         if name not in ("", default) or self.containers.find(default):
             return name or default, None
-        return default, CreateRequest(
-            default, config.default_image, {}, user, may_be_privileged=True
-        )
+        return default, CreateRequest(default, config.default_image, {}, user)
 
     async def _name(self, user: HostUser, config: Config) -> str:
         check_name(config.default_container)

@@ -46,9 +46,10 @@ class Features:
     """Everything that can be done, as callables that are bound to Incus already.
 
     stop, restart, delete: the flag is `force`. add_mount, remove_mount: container, directory as
-    the caller wrote it, caller. read_devices: a container's Incus devices by name.
-    list_images: JSON. is_taken: whether Incus has any instance of that name that is not a container
-    of the user with that uid.
+    the caller wrote it, caller. change_owner: container, whose it is to be. read_devices: a
+    container's Incus devices by name. list_images: those that the user with a uid may use, who may
+    be an administrator, as JSON. is_taken: whether Incus has any instance of that name that is not
+    a container of the user with that uid.
     """
 
     create: Callable[[CreateRequest, Progress], Awaitable[None]]
@@ -58,10 +59,11 @@ class Features:
     delete: Callable[[str, bool, Progress], Awaitable[None]]
     add_mount: Callable[[str, str, HostUser, Progress], Awaitable[None]]
     remove_mount: Callable[[str, str, HostUser, Progress], Awaitable[None]]
+    change_owner: Callable[[str, HostUser, Progress], Awaitable[None]]
     set_up_user: Callable[[str, HostUser, Progress], Awaitable[None]]
     enter: Callable[[EnterRequest, Progress], Awaitable[EnterReply]]
     read_devices: Callable[[str], Awaitable[Mapping[str, Mapping[str, str]]]]
-    list_images: Callable[[], Awaitable[str]]
+    list_images: Callable[[int, bool], Awaitable[str]]
     is_taken: Callable[[str, int], Awaitable[bool]]
 
 

@@ -2,137 +2,46 @@
 """`org.kde.kapsule.Manager`: check who calls, start the work, answer. No logic of its own."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
-from dbus_fast import PropertyAccess
 from dbus_fast.annotations import DBusBool, DBusDict, DBusObjectPath, DBusStr, DBusUInt32
-from dbus_fast.service import dbus_method, dbus_property, dbus_signal
+from dbus_fast.service import dbus_method
 
-from kapsule import __version__, names
-from kapsule.containers.access import check_may_use
-from kapsule.containers.container import Container
+from kapsule.containers.access import no_such_container
 from kapsule.create.request import CreateRequest
-from kapsule.daemon import signatures, wire
+from kapsule.daemon import wire
+from kapsule.daemon.actions import Action, creation_action
 from kapsule.daemon.bus import close_all, current_call
-from kapsule.daemon.callers import Caller, Callers
-from kapsule.daemon.dbus_errors import answers, to_kapsule_error, wire_text
-from kapsule.daemon.defaults import Defaults
-from kapsule.daemon.features import Containers, Features, wait_until_loaded
-from kapsule.daemon.interface import NamedInterface
-from kapsule.daemon.operations import Operations
-from kapsule.daemon.signatures import (
-    ContainerStruct,
-    ContainerStructs,
-    Descriptors,
-    Paths,
-    PreparedEnter,
-    Session,
-    StringMap,
-    Strings,
-)
+from kapsule.daemon.callers import Caller
+from kapsule.daemon.dbus_errors import answers, wire_text
+from kapsule.daemon.features import wait_until_loaded
+from kapsule.daemon.reading import Reading, Services
+from kapsule.daemon.signatures import Descriptors, PreparedEnter, Session, StringMap, Strings
+from kapsule.enter.request import EnterReply, EnterRequest
 from kapsule.errors import InvalidArgument, KapsuleError, NotAuthorized, NotSupported
 from kapsule.host.users import look_up
 from kapsule.options.parse import parse_options
 from kapsule.options.table import CREATE_OPTIONS
-from kapsule.options.wire import from_variants, to_json
+from kapsule.options.wire import from_variants
 from kapsule.pipeline.progress import Progress
+
+Work = Callable[[Progress], Awaitable[None]]
 
 _NO_IMAGES = "This version of Kapsule cannot {} images yet"
 _IMAGE_HINT = "Incus can: see `incus image --help`"
 
 
-class Manager(NamedInterface):
+class Manager(Reading):
     """The object that every client talks to.
 
     command: the absolute path of the `kapsule` command, for PrepareEnter.
     """
 
-    results = signatures.RESULTS
-
-    def __init__(
-        self,
-        callers: Callers,
-        operations: Operations,
-        containers: Containers,
-        features: Features,
-        defaults: Defaults,
-        *,
-        command: str,
-    ) -> None:
-        super().__init__(names.MANAGER_INTERFACE)
-        self._callers = callers
-        self._operations = operations
-        self._containers = containers
-        self._features = features
-        self._defaults = defaults
+    def __init__(self, services: Services, *, command: str) -> None:
+        super().__init__(services)
+        self._creations = services.creations
         self._command = command
-        containers.subscribe(self.ContainersChanged)
-
-    @dbus_property(PropertyAccess.READ)
-    def Version(self) -> DBusStr:
-        """Kapsule's version."""
-        return __version__
-
-    @dbus_signal()
-    def ContainersChanged(self) -> None:
-        """What ListContainers answers has changed."""
-
-    @dbus_method()
-    @answers
-    async def ListOperations(self) -> Paths:
-        """Return the operations that run."""
-        return self._operations.running
-
-    @dbus_method()
-    @answers
-    async def GetCreateSchema(self) -> DBusStr:
-        """Return the table of creation options as JSON."""
-        return to_json(CREATE_OPTIONS)
-
-    @dbus_method()
-    @answers
-    async def ListContainers(self) -> ContainerStructs:
-        """Return all containers that are ready."""
-        await wait_until_loaded(self._containers)
-        return [wire.to_struct(container) for container in self._containers.all()]
-
-    @dbus_method()
-    @answers
-    async def GetContainerInfo(self, name: DBusStr) -> ContainerStruct:
-        """Return one container."""
-        return wire.to_struct(await self._get(name))
-
-    @dbus_method()
-    @answers
-    async def Describe(self, name: DBusStr) -> DBusStr:
-        """Return one container as JSON; to its owner and root with options and devices."""
-        container = await self._get(name)
-        user = (await self._callers.identify()).user
-        if user.uid not in (0, container.owner):
-            return wire.to_json(container, {}, whole=False)
-        return wire.to_json(container, await self._features.read_devices(name), whole=True)
-
-    @dbus_method()
-    @answers
-    async def IsUserSetup(self, container_name: DBusStr, uid: DBusUInt32) -> DBusBool:
-        """Return whether the user has an account in the container."""
-        container = self._containers.find(container_name)
-        return container is not None and container.is_set_up_for(uid)
-
-    @dbus_method()
-    @answers
-    async def GetConfig(self) -> StringMap:
-        """Return the caller's settings, or the one key `error`."""
-        try:
-            config = await self._defaults.config((await self._callers.identify()).user)
-        except Exception as error:
-            config = {"error": to_kapsule_error(error).to_text()}
-        return {key: wire_text(value) for key, value in config.items()}
-
-    @dbus_method()
-    @answers
-    async def ListImages(self) -> DBusStr:
-        """Return Incus's images as JSON."""
-        return await self._features.list_images()
 
     @dbus_method()
     @answers
@@ -140,16 +49,17 @@ class Manager(NamedInterface):
         self, name: DBusStr, image: DBusStr, options: DBusDict
     ) -> DBusObjectPath:
         """Create a container for the caller; image: "" for the caller's default."""
-        caller = await self._callers.identify_admin()
-        image = image or await self._defaults.image(caller.user)
+        caller = await self._callers.identify()
+        values = from_variants(options)
+        wanted = CreateRequest(name, "", {}, caller.user)
+        wanted = await self._authorize_creation(caller, wanted, creation_action(values))
+        wanted = replace(wanted, image=image or await self._defaults.image(caller.user))
 
         async def create(progress: Progress) -> None:
-            parsed = parse_options(CREATE_OPTIONS, from_variants(options))
-            async with self._containers.lock(name):
-                await self._features.create(
-                    CreateRequest(name, image, parsed, caller.user, may_be_privileged=True),
-                    progress,
-                )
+            request = replace(wanted, options=parse_options(CREATE_OPTIONS, values))
+            with self._creations.claim(name, caller.user, is_exempt=request.is_admin):
+                async with self._containers.lock(name):
+                    await self._features.create(request, progress)
 
         return self._operations.start("create", name, f"Create container {name}", caller, create)
 
@@ -198,19 +108,22 @@ class Manager(NamedInterface):
     @answers
     async def AddMount(self, name: DBusStr, path: DBusStr) -> DBusObjectPath:
         """Share a directory of the host with a container; path may end in `:ro`."""
-        user = (await self._callers.identify_admin()).user
+        user = (await self._callers.identify()).user
         return await self._change(
             "mount",
             "Share a directory with container",
             name,
             lambda progress: self._features.add_mount(name, path, user, progress),
+            # Whose rights would count, when an administrator shares a directory with a container
+            # whose owner is root in it? Only these two have that right in any case.
+            only_own=True,
         )
 
     @dbus_method()
     @answers
     async def RemoveMount(self, name: DBusStr, path: DBusStr) -> DBusObjectPath:
         """Share a directory with a container no longer."""
-        user = (await self._callers.identify_admin()).user
+        user = (await self._callers.identify()).user
         return await self._change(
             "unmount",
             "Take a directory out of container",
@@ -229,7 +142,7 @@ class Manager(NamedInterface):
         home_dir: DBusStr,
     ) -> DBusObjectPath:
         """Give the caller, or for root any user, an account in a container."""
-        caller = await self._callers.identify_admin()
+        caller = await self._callers.identify()
         if caller.user.uid not in (0, uid):
             raise NotAuthorized("You can only set up your own account")
         user = await look_up(uid)
@@ -240,6 +153,23 @@ class Manager(NamedInterface):
             f"Set up {user.name} in container",
             container_name,
             lambda progress: self._features.set_up_user(container_name, user, progress),
+            only_own=True,
+        )
+
+    @dbus_method()
+    @answers
+    async def ChangeOwner(self, name: DBusStr, uid: DBusUInt32) -> DBusObjectPath:
+        """Give a stopped container to another user."""
+        caller = await self._callers.identify()
+        owner = await self._sight.check_may_give(caller, name)
+        user = await look_up(uid)
+        return self._start_change(
+            "chown",
+            f"Give {user.name} the container",
+            name,
+            lambda progress: self._features.change_owner(name, user, progress),
+            caller,
+            owner,
         )
 
     @dbus_method()
@@ -249,10 +179,10 @@ class Manager(NamedInterface):
     ) -> PreparedEnter:
         """Return (ok, error, argv): the command with which the caller enters the container."""
         try:
-            caller = await self._callers.identify_admin()
+            caller = await self._callers.identify()
             name, create = await self._target(caller, container_name)
             if create is None:
-                check_may_use(caller.user.uid, self._containers.get(name))
+                self._containers.get(name)  # raises; one that is still being created
         except KapsuleError as error:
             return [False, wire_text(error.to_text()), []]
         where = ["--cwd", working_directory] if working_directory else []
@@ -275,8 +205,11 @@ class Manager(NamedInterface):
         try:
             if not call.wants_reply:
                 raise InvalidArgument("Enter makes no sense without a reply")
-            caller = await self._callers.identify_admin()
+            caller = await self._callers.identify()
             name, create = await self._target(caller, container)
+            if create:
+                action = creation_action(create.options)
+                create = await self._authorize_creation(caller, create, action)
             # Without any descriptor in the message, dbus-fast passes on the numbers in its body.
             received = [each if each in call.descriptors else None for each in stdio]
             request = wire.to_enter_request(
@@ -294,7 +227,7 @@ class Manager(NamedInterface):
                 name,
                 f"Enter container {name}",
                 caller,
-                lambda progress: self._features.enter(request, progress),
+                lambda progress: self._enter(request, progress),
             )
         finally:
             close_all(call.descriptors)
@@ -305,41 +238,74 @@ class Manager(NamedInterface):
     @answers
     async def RefreshImages(self, image: DBusStr) -> DBusObjectPath:
         """Not in this version."""
+        await self._authorizer.authorize(await self._callers.identify(), Action.MANAGE_IMAGES)
         raise NotSupported(_NO_IMAGES.format("refresh"), hint=_IMAGE_HINT)
 
     @dbus_method()
     @answers
     async def ImportImage(self, path: DBusStr, alias: DBusStr) -> DBusObjectPath:
         """Not in this version."""
+        await self._authorizer.authorize(await self._callers.identify(), Action.IMPORT_IMAGE)
         raise NotSupported(_NO_IMAGES.format("import"), hint=_IMAGE_HINT)
 
     @dbus_method()
     @answers
     async def DeleteImage(self, identifier: DBusStr) -> DBusObjectPath:
         """Not in this version."""
+        await self._authorizer.authorize(await self._callers.identify(), Action.MANAGE_IMAGES)
         raise NotSupported(_NO_IMAGES.format("delete"), hint=_IMAGE_HINT)
 
     async def _change(
-        self, kind: str, what: str, name: str, work: Callable[[Progress], Awaitable[None]]
+        self, kind: str, what: str, name: str, work: Work, *, only_own: bool = False
     ) -> str:
-        """Start an operation on a container that must be the caller's. what: it is, in words."""
-        caller = await self._callers.identify_admin()
+        """Start an operation on a container that the caller may change, and return its path.
+
+        what: it is, in words. only_own: nobody but the owner and root may do this.
+        """
+        caller = await self._callers.identify()
+        if only_own:
+            await self._sight.check_is_own(caller, name)
+        owner = await self._sight.check_may_change(caller, name)
+        return self._start_change(kind, what, name, work, caller, owner)
+
+    def _start_change(
+        self, kind: str, what: str, name: str, work: Work, caller: Caller, owner: int
+    ) -> str:
+        """Start an operation on a container. owner: whose it was when the caller was authorized."""
 
         async def change(progress: Progress) -> None:
             async with self._containers.lock(name):
-                check_may_use(caller.user.uid, await self._get(name))
+                if self._creations.owner(name) not in (owner, None):
+                    raise no_such_container(name)
+                await self._get(name)
                 await work(progress)
 
         return self._operations.start(kind, name, f"{what} {name}", caller, change)
 
+    async def _authorize_creation(
+        self, caller: Caller, request: CreateRequest, action: Action
+    ) -> CreateRequest:
+        """Return the request with what the caller may. action: what they need in any case."""
+        await self._authorizer.authorize(caller, action, request.name)
+        is_admin = await self._authorizer.is_admin(caller.user)
+        may_be_privileged = is_admin or action is Action.CREATE_PRIVILEGED
+        return replace(request, may_be_privileged=may_be_privileged, is_admin=is_admin)
+
+    async def _enter(self, request: EnterRequest, progress: Progress) -> EnterReply:
+        create = request.create
+        claim: AbstractContextManager[None] = nullcontext()
+        if create:
+            claim = self._creations.claim(create.name, create.owner, is_exempt=create.is_admin)
+        with claim:
+            return await self._features.enter(request, progress)
+
     async def _target(self, caller: Caller, name: str) -> tuple[str, CreateRequest | None]:
-        """Return the container that the caller means, and how to make it if it is to be made."""
+        """Return the container of the caller's that they mean, and how to make it if it is to be.
+
+        One that is still being created is waited for later.
+        """
         await wait_until_loaded(self._containers)
         target, create = await self._defaults.target(name, caller.user)
-        if create is None and self._containers.find(target) is None:
-            self._containers.get(target)  # raises; one that is still being made is waited for later
+        if create is None:
+            await self._sight.check_is_own(caller, target)
         return target, create
-
-    async def _get(self, name: str) -> Container:
-        await wait_until_loaded(self._containers)
-        return self._containers.get(name)

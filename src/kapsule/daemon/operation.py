@@ -11,8 +11,7 @@ from dbus_fast.annotations import DBusBool, DBusSignature, DBusStr
 from dbus_fast.service import dbus_method, dbus_property, dbus_signal
 
 from kapsule import names
-from kapsule.daemon.bus import current_call
-from kapsule.daemon.callers import Caller, Callers
+from kapsule.daemon.callers import Caller
 from kapsule.daemon.dbus_errors import answers, wire_text
 from kapsule.daemon.interface import NamedInterface
 from kapsule.errors import Cancelled, KapsuleError
@@ -36,8 +35,8 @@ _PROPERTIES = ("Id", "Type", "Description", "Target", *_CHANGING)
 class Operation(NamedInterface):
     """A running or ended operation, and the progress that its body reports (pipeline.progress).
 
-    kind, target, description: the properties. creator: who may cancel it, besides root.
-    ids: where its own id and those of its progress bars come from.
+    kind, target, description: the properties. creator: whose it is; guard.py keeps everybody but
+    them and root away. ids: where its own id and those of its progress bars come from.
 
     What it reports is held back until speak(). on_first_word, if set, is called when there is
     something to say for the first time.
@@ -51,7 +50,6 @@ class Operation(NamedInterface):
         target: str,
         description: str,
         creator: Caller,
-        callers: Callers,
         ids: Iterator[int],
     ) -> None:
         super().__init__(names.OPERATION_INTERFACE)
@@ -59,7 +57,6 @@ class Operation(NamedInterface):
         self.creator = creator
         self.task: asyncio.Task[object] | None = None
         self.on_first_word: Callable[[], None] | None = None
-        self._callers = callers
         self._ids = ids
         self._id = str(next(ids))
         self._target = wire_text(target)
@@ -181,9 +178,6 @@ class Operation(NamedInterface):
     @answers
     async def Cancel(self) -> DBusBool:
         """Cancel it, if it runs."""
-        # Of a creator that has left meanwhile the bus would not tell who it was.
-        if current_call().sender != self.creator.sender:
-            await self._callers.check_sender_is(self.creator.user.uid)
         return self.cancel()
 
     @dbus_signal()

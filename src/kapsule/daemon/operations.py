@@ -26,6 +26,7 @@ from kapsule import names
 from kapsule.daemon.bus import Bus, current_call
 from kapsule.daemon.callers import Caller, Callers
 from kapsule.daemon.dbus_errors import to_kapsule_error
+from kapsule.daemon.guard import Guard, Properties
 from kapsule.daemon.operation import Operation
 from kapsule.errors import Busy, KapsuleError
 from kapsule.pipeline.progress import Progress
@@ -33,6 +34,7 @@ from kapsule.pipeline.progress import Progress
 T = TypeVar("T")
 Body = Callable[[Progress], Awaitable[T]]
 
+_ROOT = 0
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
@@ -59,6 +61,10 @@ class _Entry:
     looked_at: asyncio.Event = field(default_factory=asyncio.Event)
     listens_at: float = 0.0
 
+    def is_for(self, uid: int) -> bool:
+        """Whether the user with this uid may know of it."""
+        return uid in (_ROOT, self.operation.creator.user.uid)
+
     @property
     def deaf_for(self) -> float:
         """Seconds until its creator hears its signals."""
@@ -79,16 +85,20 @@ class Operations:
         self._ids = itertools.count(time.time_ns() // 1_000_000)
         self._running: set[Operation] = set()
         self._on_bus: dict[str, _Entry] = {}
-        self._remembered: dict[str, dict[str, str]] = {}
+        self._remembered: dict[str, tuple[Caller, dict[str, str]]] = {}
         self._ends: set[asyncio.Task[None]] = set()
         self._afterlives: set[asyncio.Task[None]] = set()
         self._is_closing = False
+        self._guard = Guard(bus, callers, self._creator, self._visible)
         bus.add_message_handler(self._watch)
 
-    @property
-    def running(self) -> list[str]:
-        """The paths of those that run and are on the bus."""
-        return [path for path, each in self._on_bus.items() if each.operation.is_running]
+    def running(self, uid: int) -> list[str]:
+        """Return the paths of those of a user that run and are on the bus; for root all."""
+        return [
+            path
+            for path, each in self._on_bus.items()
+            if each.is_for(uid) and each.operation.is_running
+        ]
 
     def start(
         self, kind: str, target: str, description: str, caller: Caller, body: Body[None]
@@ -144,7 +154,7 @@ class Operations:
                 f"User '{caller.user.name}' has {own} operations running already",
                 hint="Wait for one of them to end",
             )
-        operation = Operation(kind, target, description, caller, self._callers, self._ids)
+        operation = Operation(kind, target, description, caller, self._ids)
         self._running.add(operation)
         return operation
 
@@ -187,7 +197,7 @@ class Operations:
         operation.repeat_end()
         await asyncio.sleep(timing.linger - timing.repeat)
         operation.repeat_end()
-        self._remembered[path] = operation.properties()
+        self._remembered[path] = (operation.creator, operation.properties())
         self._bus.unexport(path, operation)
         self._bus.forget_address(path)
         del self._on_bus[path]
@@ -201,8 +211,20 @@ class Operations:
             return None
         if entry := self._on_bus.get(message.path):
             self._note_look(entry, message)
-        properties = self._remembered.get(message.path)
+        _, properties = self._remembered.get(message.path, (None, None))
         return _answer(message, properties) if properties and current_call().wants_reply else None
+
+    def _creator(self, path: str) -> Caller | None:
+        if entry := self._on_bus.get(path):
+            return entry.operation.creator
+        return self._remembered.get(path, (None, None))[0]
+
+    def _visible(self, uid: int) -> Properties:
+        return {
+            path: each.operation.properties()
+            for path, each in self._on_bus.items()
+            if each.is_for(uid)
+        }
 
     def _note_look(self, entry: _Entry, message: Message) -> None:
         if message.sender != entry.operation.creator.sender:

@@ -10,13 +10,14 @@ from kapsule.containers.stop import STOP
 from kapsule.create.pipeline import CREATE
 from kapsule.enter import ENTER
 from kapsule.mounts import MOUNT, UNMOUNT
+from kapsule.ownership import CHOWN
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.user_setup import USER_SETUP
 
 PIPELINES: tuple[Pipeline[Any], ...] = (
     *(CREATE, USER_SETUP, ENTER),
     *(START, STOP, DELETE),
-    *(MOUNT, UNMOUNT),
+    *(MOUNT, UNMOUNT, CHOWN),
 )
 
 

@@ -16,6 +16,7 @@ StringMap = Annotated[dict[str, str], DBusSignature("a{ss}")]
 Descriptors = Annotated[list[int | None], DBusSignature("ah")]
 ContainerStruct = Annotated[list[str], DBusSignature("(sssss)")]
 ContainerStructs = Annotated[list[list[str]], DBusSignature("a(sssss)")]
+OwnedContainerStructs = Annotated[list[list[object]], DBusSignature("a(ssssssu)")]
 PreparedEnter = Annotated[list[object], DBusSignature("(bsas)")]
 Session = Annotated[list[object], DBusSignature("hahass")]
 
@@ -35,8 +36,10 @@ RESULTS: Mapping[str, tuple[str, ...]] = {
     "ListImages": ("images",),
     "DeleteImage": ("operation",),
     "SetupUser": ("operation",),
+    "ChangeOwner": ("operation",),
     "IsUserSetup": ("is_set_up",),
     "ListContainers": ("containers",),
+    "ListAllContainers": ("containers",),
     "GetContainerInfo": ("container",),
     "Describe": ("description",),
     "GetConfig": ("config",),

@@ -29,8 +29,13 @@ def to_struct(container: Container) -> list[str]:
     return [wire_text(field) for field in fields]
 
 
-def to_json(container: Container, devices: Mapping[str, Mapping[str, str]], *, whole: bool) -> str:
-    """Return all about a container as JSON; whole: with what only its owner may know."""
+def to_owned_struct(container: Container, owner: str) -> list[object]:
+    """Return a container as the interface's (ssssssu). owner: the owner's name, or ""."""
+    return [*to_struct(container), wire_text(owner), container.owner]
+
+
+def to_json(container: Container, devices: Mapping[str, Mapping[str, str]]) -> str:
+    """Return all about a container as JSON."""
     described = {
         "name": container.name,
         "status": container.status,
@@ -38,8 +43,8 @@ def to_json(container: Container, devices: Mapping[str, Mapping[str, str]], *, w
         "image": container.image,
         "created": container.created,
         "owner": container.owner,
-        "options": stored_options(container.config) if whole else {},
-        "devices": {name: dict(device) for name, device in devices.items()} if whole else {},
+        "options": stored_options(container.config),
+        "devices": {name: dict(device) for name, device in devices.items()},
     }
     return json.dumps(described)
 

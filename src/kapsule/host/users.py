@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The host's accounts, as its name services know them."""
 
-import asyncio
 import grp
 import os
 import pwd
 from dataclasses import dataclass
+from functools import partial
 
 from kapsule.errors import NotFound
+from kapsule.host.name_services import ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,17 @@ class HostUser:
 async def look_up(uid: int) -> HostUser:
     """Return the account with this uid.
 
-    The name services may ask a server, so they are asked in a worker thread.
-    Raises NotFound when there is no such account.
+    Raises NotFound when there is no such account, Busy when the name services do not answer.
     """
-    return await asyncio.to_thread(_look_up, uid)
+    return await ask(("account", uid), partial(_look_up, uid))
+
+
+async def name_of(uid: int) -> str:
+    """Return the name of the account with this uid, "" when it has none."""
+    try:
+        return (await look_up(uid)).name
+    except NotFound:
+        return ""
 
 
 def _look_up(uid: int) -> HostUser:

@@ -95,7 +95,11 @@ class UpdateSource(Struct, frozen=True, kw_only=True):
 
 
 class Image(Struct, frozen=True, kw_only=True):
-    """An image in Incus's store. size: bytes. cached: fetched on the side, may expire."""
+    """An image in Incus's store.
+
+    size: bytes. public: whether Incus gives it to everybody. cached: fetched on the side, may
+    expire.
+    """
 
     fingerprint: str
     aliases: tuple[ImageAlias, ...] = ()
@@ -103,6 +107,7 @@ class Image(Struct, frozen=True, kw_only=True):
     size: int = 0
     type: str = "container"
     architecture: str = ""
+    public: bool = False
     cached: bool = False
     auto_update: bool = False
     update_source: UpdateSource | None = None

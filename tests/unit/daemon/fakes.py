@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from kapsule.config import Config
+from kapsule.containers.access import no_such_container
 from kapsule.containers.container import RUNNING, Container
 from kapsule.create.request import CreateRequest
 from kapsule.daemon.features import Features
 from kapsule.enter.request import EnterReply, EnterRequest
-from kapsule.errors import Busy, NotFound
+from kapsule.errors import Busy
 from kapsule.host.users import HostUser
 from kapsule.pipeline.progress import Progress
 
@@ -42,7 +43,7 @@ class FakeContainers:
     def get(self, name: str) -> Container:
         """Return one that is ready, or raise."""
         if name not in self.content:
-            raise NotFound(f"Container '{name}' does not exist")
+            raise no_such_container(name)
         if not self.content[name].is_ready:
             raise Busy(f"Container '{name}' is still being created")
         return self.content[name]
@@ -92,6 +93,9 @@ class FakeWork:
             remove_mount=lambda name, path, user, progress: self._change(
                 progress, "unmount", name, path, user.uid
             ),
+            change_owner=lambda name, user, progress: self._change(
+                progress, "chown", name, user.uid
+            ),
             set_up_user=self._set_up_user,
             enter=self._enter,
             read_devices=self._read_devices,
@@ -121,8 +125,8 @@ class FakeWork:
     async def _read_devices(self, name: str) -> Mapping[str, Mapping[str, str]]:
         return {"root": {"type": "disk", "path": "/"}}
 
-    async def _list_images(self) -> str:
-        return json.dumps([{"fingerprint": "abc"}])
+    async def _list_images(self, uid: int, is_admin: bool) -> str:
+        return json.dumps([{"fingerprint": "abc", "uid": uid, "is_admin": is_admin}])
 
     async def _is_taken(self, name: str, uid: int) -> bool:
         return name in self.taken

@@ -383,7 +383,7 @@ def operation() -> Operation:
     """Return an operation that is on no bus."""
     user = HostUser(1, 1, "a", "/", "/bin/sh", (1,), "a")
     caller = Caller(":1.1", user)
-    return Operation("start", "x", "Start x", caller, None, itertools.count(5))  # type: ignore[arg-type]  # it calls nobody here
+    return Operation("start", "x", "Start x", caller, itertools.count(5))
 
 
 @pytest.mark.parametrize("first", [None, KapsuleError("x"), Cancelled("x")])
