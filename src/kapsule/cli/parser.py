@@ -25,6 +25,7 @@ VERBS = {
     "trust": "trust",
     "mount": "mounts",
     "unmount": "mounts",
+    "chown": "chown",
     "config": "config",
     "image": "images",
 }

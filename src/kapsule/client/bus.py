@@ -23,6 +23,18 @@ class ContainerRow(NamedTuple):
     mode: str
 
 
+class OwnedContainerRow(NamedTuple):
+    """The same with its owner: the account's name, "" where there is none any more, and uid."""
+
+    name: str
+    status: str
+    image: str
+    created: str
+    mode: str
+    owner: str
+    uid: int
+
+
 class EnterReply(NamedTuple):
     """A session that runs.
 
@@ -50,8 +62,12 @@ class Bus(Connection):
         self.close()
 
     def list_containers(self) -> list[ContainerRow]:
-        """Return all containers."""
+        """Return the caller's containers; to root everybody's."""
         return [ContainerRow(*row) for row in self.call("ListContainers")[0]]
+
+    def list_all_containers(self) -> list[OwnedContainerRow]:
+        """Return everybody's containers, each with its owner."""
+        return [OwnedContainerRow(*row) for row in self.call("ListAllContainers")[0]]
 
     def get_container_info(self, name: str) -> ContainerRow:
         """Return one container."""
@@ -119,6 +135,10 @@ class Bus(Connection):
         may_restart: whether one that runs is restarted for it; otherwise that is refused.
         """
         return self._text("ChangeTrust", "ssb", (name, level, may_restart))
+
+    def change_owner(self, name: str, uid: int) -> str:
+        """Start to give a stopped container to the user with this uid."""
+        return self._text("ChangeOwner", "su", (name, uid))
 
     def import_image(self, path: str, alias: str) -> str:
         """Start to import the image in a directory of the host."""

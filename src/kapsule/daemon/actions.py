@@ -24,7 +24,10 @@ class Action(StrEnum):
         member.words = words
         return member
 
-    CREATE_PRIVILEGED = "create-privileged", "create a container that can do anything here"
+    CREATE_PRIVILEGED = (
+        "create-privileged",
+        "create a container that can do anything on this machine",
+    )
     CREATE_ISOLATED = "create-isolated", "create a container"
     MANAGE_OWN = "manage-own", "change a container"
     MANAGE_OTHERS = "manage-others", "manage containers of other users"

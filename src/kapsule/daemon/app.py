@@ -206,7 +206,7 @@ def bind_features(backend: Backend) -> Features:
         remove_mount=lambda name, path, caller, progress: remove_mount(
             backend, name, path, caller, progress
         ),
-        change_owner=lambda name, user, progress: change_owner(backend, name, user, progress),
+        change_owner=lambda name, uid, progress: change_owner(backend, name, uid, progress),
         set_up_user=lambda name, user, progress: set_up_user(backend, name, user, progress),
         enter=lambda request, progress: enter_container(backend, request, progress),
         read_devices=read_devices,

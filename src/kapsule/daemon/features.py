@@ -46,7 +46,8 @@ class Features:
     """Everything that can be done, as callables that are bound to Incus already.
 
     stop, restart, delete: the flag is `force`. add_mount, remove_mount: container, directory as
-    the caller wrote it, caller. change_owner: container, whose it is to be. read_devices: a
+    the caller wrote it, caller. change_owner: container, uid of whose it
+    is to be. read_devices: a
     container's Incus devices by name. list_images: those that the user with a uid may use, who may
     be an administrator, as JSON. is_taken: whether Incus has any instance of that name that is not
     a container of the user with that uid.
@@ -59,7 +60,7 @@ class Features:
     delete: Callable[[str, bool, Progress], Awaitable[None]]
     add_mount: Callable[[str, str, HostUser, Progress], Awaitable[None]]
     remove_mount: Callable[[str, str, HostUser, Progress], Awaitable[None]]
-    change_owner: Callable[[str, HostUser, Progress], Awaitable[None]]
+    change_owner: Callable[[str, int, Progress], Awaitable[None]]
     set_up_user: Callable[[str, HostUser, Progress], Awaitable[None]]
     enter: Callable[[EnterRequest, Progress], Awaitable[EnterReply]]
     read_devices: Callable[[str], Awaitable[Mapping[str, Mapping[str, str]]]]

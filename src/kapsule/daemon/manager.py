@@ -19,7 +19,14 @@ from kapsule.daemon.features import wait_until_loaded
 from kapsule.daemon.reading import Reading, Services
 from kapsule.daemon.signatures import Descriptors, PreparedEnter, Session, StringMap, Strings
 from kapsule.enter.request import EnterReply, EnterRequest
-from kapsule.errors import InvalidArgument, KapsuleError, NotAuthorized, NotSupported
+from kapsule.errors import (
+    IncusUnavailable,
+    InvalidArgument,
+    KapsuleError,
+    NotAuthorized,
+    NotFound,
+    NotSupported,
+)
 from kapsule.host.users import look_up
 from kapsule.options.parse import parse_options
 from kapsule.options.table import CREATE_OPTIONS
@@ -161,15 +168,13 @@ class Manager(Reading):
     async def ChangeOwner(self, name: DBusStr, uid: DBusUInt32) -> DBusObjectPath:
         """Give a stopped container to another user."""
         caller = await self._callers.identify()
-        owner = await self._sight.check_may_give(caller, name)
-        user = await look_up(uid)
-        return self._start_change(
+        return await self._start_change(
             "chown",
-            f"Give {user.name} the container",
+            f"Change the owner of container {name}",
             name,
-            lambda progress: self._features.change_owner(name, user, progress),
+            lambda progress: self._features.change_owner(name, uid, progress),
             caller,
-            owner,
+            self._sight.check_may_give,
         )
 
     @dbus_method()
@@ -263,24 +268,46 @@ class Manager(Reading):
         what: it is, in words. only_own: nobody but the owner and root may do this.
         """
         caller = await self._callers.identify()
-        if only_own:
-            await self._sight.check_is_own(caller, name)
-        owner = await self._sight.check_may_change(caller, name)
-        return self._start_change(kind, what, name, work, caller, owner)
+        sight = self._sight
+        check = sight.check_may_change_own if only_own else sight.check_may_change
+        return await self._start_change(kind, f"{what} {name}", name, work, caller, check)
 
-    def _start_change(
-        self, kind: str, what: str, name: str, work: Work, caller: Caller, owner: int
+    async def _start_change(
+        self,
+        kind: str,
+        description: str,
+        name: str,
+        work: Work,
+        caller: Caller,
+        check: Callable[[Caller, str], Awaitable[int]],
     ) -> str:
-        """Start an operation on a container. owner: whose it was when the caller was authorized."""
+        """Start an operation on a container. check: returns whose it is, or raises.
 
-        async def change(progress: Progress) -> None:
+        That there is no such container is how the operation ends: clients expect it there.
+        """
+        try:
+            owner = await check(caller, name)
+        except (NotFound, IncusUnavailable) as error:
+            body = _fail(error)
+        else:
+            body = self._locked(name, owner, work)
+        return self._operations.start(kind, name, description, caller, body)
+
+    def _locked(self, name: str, owner: int, work: Work) -> Work:
+        """Return the same work with the container's lock around it.
+
+        owner: whose container it has to be: what the caller was authorized for. It may have become
+        somebody else's while others held the lock.
+        """
+
+        async def locked(progress: Progress) -> None:
             async with self._containers.lock(name):
-                if self._creations.owner(name) not in (owner, None):
+                if self._creations.owner(name) != owner:
                     raise no_such_container(name)
-                await self._get(name)
+                self._containers.get(name)  # raises; one that is half-made
                 await work(progress)
 
-        return self._operations.start(kind, name, f"{what} {name}", caller, change)
+        return locked
 
     async def _authorize_creation(
         self, caller: Caller, request: CreateRequest, action: Action
@@ -309,3 +336,10 @@ class Manager(Reading):
         if create is None:
             await self._sight.check_is_own(caller, target)
         return target, create
+
+
+def _fail(error: KapsuleError) -> Work:
+    async def fail(_: Progress) -> None:
+        raise error
+
+    return fail

@@ -51,6 +51,14 @@ class Sight:
             await self._authorizer.authorize(caller, Action.MANAGE_OWN, name)
         return owner
 
+    async def check_may_change_own(self, caller: Caller, name: str) -> int:
+        """Return whose container it is: the caller's, unless that is root.
+
+        Raises what check_is_own() and check_may_change() raise.
+        """
+        await self.check_is_own(caller, name)
+        return await self.check_may_change(caller, name)
+
     async def check_may_give(self, caller: Caller, name: str) -> int:
         """Return whose container it is, which the caller may give to somebody else.
 

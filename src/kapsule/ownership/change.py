@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import STOPPED
 from kapsule.errors import Busy
-from kapsule.host.users import HostUser
+from kapsule.host.users import HostUser, look_up
 from kapsule.incus import instances
 from kapsule.incus.types import InstanceUpdate
 from kapsule.ownership.plan import given_to, lost
@@ -16,31 +16,33 @@ from kapsule.pipeline.progress import MessageKind, Progress
 
 @dataclass(slots=True)
 class ChownContext:
-    """One run: its input, and the directories that are shared no longer."""
+    """One run: its input, then the new owner and the directories that are shared no longer."""
 
     backend: Backend
     name: str
-    owner: HostUser
+    uid: int
     progress: Progress
+    owner: HostUser = field(init=False)
     lost: list[str] = field(default_factory=list)
 
 
 CHOWN = Pipeline[ChownContext]("chown", "Give a container to another user")
 
 
-async def change_owner(backend: Backend, name: str, owner: HostUser, progress: Progress) -> None:
+async def change_owner(backend: Backend, name: str, uid: int, progress: Progress) -> None:
     """Give a container to another user, who is set up in it when they enter it.
 
-    owner: the new one. The old one need not have an account any more. Whoever calls this holds
-    the container's lock. Raises NotFound, Busy unless it is stopped, IncusError; nothing has
-    changed then.
+    uid: the new owner's. The old one need not have an account any more. Whoever calls this holds
+    the container's lock. Raises NotFound, also for the account, Busy unless it is stopped, and
+    IncusError; nothing has changed then.
     """
-    await CHOWN.run(ChownContext(backend, name, owner, progress))
+    await CHOWN.run(ChownContext(backend, name, uid, progress))
 
 
 @CHOWN.step(100)
 async def check_state(context: ChownContext) -> None:
-    """Refuse while it is not stopped: the old owner may have programs in it."""
+    """Refuse while it is not stopped, because the old owner may have programs in it."""
+    context.owner = await look_up(context.uid)
     await context.backend.registry.refresh(context.name)
     container = context.backend.registry.get(context.name)
     if container.status != STOPPED:

@@ -38,4 +38,5 @@ def _initialise(box: nspawn.Box) -> None:
     box.run("incus", "config", "set", "images.auto_update_interval=0")
     for name in guests.NAMES:
         files = [f"{IMAGES}/{name}.{part}.tar" for part in ("meta", "rootfs")]
-        box.run("incus", "--quiet", "image", "import", *files, f"--alias={name}")
+        # Public: everybody's, as those from image servers are.
+        box.run("incus", "--quiet", "image", "import", "--public", *files, f"--alias={name}")

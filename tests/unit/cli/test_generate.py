@@ -41,7 +41,7 @@ def test_everything_is_written_where_the_installation_looks(made: Path) -> None:
     """A man page for each verb, completions for each shell, the options as a page."""
     files = {str(path.relative_to(made)) for path in made.rglob("*") if path.is_file()}
     verbs = ["enter", "create", "list", "info", "start", "stop", "restart", "rm", "config", "image"]
-    verbs += ["mount", "unmount", "trust"]
+    verbs += ["mount", "unmount", "trust", "chown"]
     assert files == {
         "options.md",
         "man/kapsule.1",

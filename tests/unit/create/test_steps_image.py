@@ -39,6 +39,22 @@ async def test_local(context: CreateContext, incus: FakeIncus) -> None:
     """A local image is found by its alias."""
     _want(context, "local:debian")
     incus.on("GET", ALIAS, sync({"name": "debian", "target": "f1"}))
+    incus.on("GET", f"{IMAGES}/f1", sync({"fingerprint": "f1", "public": True}))
+    await cache_image(context)
+    assert context.fingerprint == "f1"
+
+
+async def test_local_that_is_not_for_the_caller(context: CreateContext, incus: FakeIncus) -> None:
+    """An image of an administrator's is like one that is missing, but for administrators."""
+    _want(context, "local:debian")
+    with pytest.raises(NotFound) as missing:
+        await cache_image(context)
+    incus.on("GET", ALIAS, sync({"name": "debian", "target": "f1"}))
+    incus.on("GET", f"{IMAGES}/f1", sync({"fingerprint": "f1"}))
+    with pytest.raises(NotFound) as hidden:
+        await cache_image(context)
+    assert hidden.value.to_text() == missing.value.to_text()
+    context.request = replace(context.request, is_admin=True)
     await cache_image(context)
     assert context.fingerprint == "f1"
 

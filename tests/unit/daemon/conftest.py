@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import os
+import pwd
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -18,9 +19,11 @@ from kapsule.daemon.operations import Timing
 
 from .client import Client
 from .fakes import FakeContainers, FakeWork, container
+from .other_user import OtherUser
 
 POLICY = Path(__file__).parents[3] / "data" / "dbus" / "org.kde.kapsule.conf"
 COMMAND = "/opt/kapsule/bin/kapsule"
+NOBODY = pwd.getpwnam("nobody")
 ALICE = 54321  # a uid without an account
 
 # Short, so that the tests are; in the same order as the real ones.
@@ -45,6 +48,10 @@ _BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Confi
     <allow receive_type="error"/>
     <allow receive_type="signal"/>
     <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
+    <allow send_destination="org.freedesktop.PolicyKit1"/>
+  </policy>
+  <policy user="root">
+    <allow own="org.freedesktop.PolicyKit1"/>
   </policy>
   <include>{policy}</include>
 </busconfig>
@@ -136,6 +143,29 @@ async def connect(bus_address: str) -> AsyncIterator[Connect]:
 async def client(connect: Connect, daemon: Daemon) -> Client:
     """A client, as root, of a daemon that runs."""
     return await connect()
+
+
+Become = Callable[[int], Awaitable[OtherUser]]
+
+
+@pytest.fixture
+async def become(bus_address: str) -> AsyncIterator[Become]:
+    """Return a coroutine function that connects as the user with a uid."""
+    users = []
+
+    async def other(uid: int) -> OtherUser:
+        users.append(await OtherUser.connect(uid, bus_address))
+        return users[-1]
+
+    yield other
+    for user in users:
+        await user.process.communicate(b"")
+
+
+@pytest.fixture
+async def nobody(become: Become, daemon: Daemon) -> OtherUser:
+    """A client of the user nobody, who is no administrator."""
+    return await become(NOBODY.pw_uid)
 
 
 async def _for_ever() -> None:

@@ -93,9 +93,7 @@ class FakeWork:
             remove_mount=lambda name, path, user, progress: self._change(
                 progress, "unmount", name, path, user.uid
             ),
-            change_owner=lambda name, user, progress: self._change(
-                progress, "chown", name, user.uid
-            ),
+            change_owner=lambda name, uid, progress: self._change(progress, "chown", name, uid),
             set_up_user=self._set_up_user,
             enter=self._enter,
             read_devices=self._read_devices,

@@ -87,9 +87,10 @@ async def test_describe_tells_the_owner_everything(client: Client, daemon: Daemo
 
 
 async def test_the_schema_and_the_images_are_json(client: Client) -> None:
-    """GetCreateSchema is the option table, ListImages is Incus's list."""
+    """GetCreateSchema is the option table, ListImages the images for the caller."""
     assert await client.call("GetCreateSchema") == to_json(CREATE_OPTIONS)
-    assert json.loads(await client.call("ListImages")) == [{"fingerprint": "abc"}]
+    (image,) = json.loads(await client.call("ListImages"))
+    assert image == {"fingerprint": "abc", "uid": 0, "is_admin": True}
 
 
 async def test_create_hands_over_what_was_asked_for(client: Client, daemon: Daemon) -> None:
