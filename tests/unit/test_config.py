@@ -139,3 +139,17 @@ def test_names_stay_within_the_length_of_host_names() -> None:
     """A long configured name is cut for the user's part; a name without letters has no slug."""
     names = own_names("a" * 63, user_in(Path("/"), uid=7, name="äöü"))
     assert names == ("a" * 63, "a" * 60 + "-u7")
+
+
+def test_limits_are_the_machines() -> None:
+    """A user has no say in how much a user may have."""
+    config = merge([{"max_containers": "0"}, {"max_operations": "5"}], {"max_containers": "99"})
+    assert (config.max_containers, config.max_operations) == (0, 5)
+    assert merge([], {}).max_containers == 32
+
+
+@pytest.mark.parametrize("value", ["-1", "many", "1.5", "9999999999", "\u0664", "1 0"])
+def test_a_limit_that_is_no_number(value: str) -> None:
+    """It is passed over, as if the line were not there."""
+    assert parse(f"[kapsule]\nmax_containers = {value}\nadmin_group = x\n") == {"admin_group": "x"}
+    assert parse("[kapsule]\nmax_operations = 0\n") == {}

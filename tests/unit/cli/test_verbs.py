@@ -51,6 +51,34 @@ def test_list_is_a_table_on_stdout(daemon: FakeDaemon, capsys: Captured) -> None
     ]
 
 
+def test_list_of_all_users(daemon: FakeDaemon, capsys: Captured) -> None:
+    """There is a column more; an owner without an account has a number."""
+    rows = [[*ROWS[0], "alice", 1000], [*ROWS[1], "", 1001]]
+    daemon.reply("ListAllContainers", "a(ssssssu)", rows)
+    assert main(["list", "--all-users"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines] == ["OWNER", "alice", "1001"]
+    assert main(["list", "--all-users", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [(each["owner"], each["uid"]) for each in listed] == [("alice", 1000), ("", 1001)]
+
+
+@pytest.mark.parametrize(("user", "uid"), [("root", 0), ("4321", 4321)])
+def test_chown(daemon: FakeDaemon, user: str, uid: int) -> None:
+    """The new owner is an account's name or a number."""
+    daemon.run("ChangeOwner", Script())
+    assert main(["chown", "a", user]) == 0
+    assert daemon.calls[0] == ("ChangeOwner", ["a", uid])
+
+
+@pytest.mark.parametrize("user", ["no such user", "-1", "4294967295", "99999999999", "\u0664"])
+def test_chown_to_nobody(daemon: FakeDaemon, capsys: Captured, user: str) -> None:
+    """Who does not exist gets nothing."""
+    assert main(["chown", "a", "--", user]) == 1
+    assert f"There is no user '{user}'" in capsys.readouterr().err
+    assert daemon.calls == []
+
+
 @pytest.mark.parametrize("flag", ["-r", "--running"])
 def test_list_can_leave_out_what_does_not_run(
     daemon: FakeDaemon, capsys: Captured, flag: str

@@ -4,6 +4,7 @@
 import asyncio
 import json
 import sys
+from typing import Any
 
 from dbus_fast import DBusError
 
@@ -69,19 +70,19 @@ class OtherUser:
         result: object = answer[0] if answer else None
         return result
 
-    async def refusal(self, member: str, signature: str = "", *body: object, **to: str) -> str:
+    async def refusal(self, member: str, signature: str = "", *body: object, **to: Any) -> str:
         """Make a call that is refused; return the error's name and text."""
         try:
-            result = await self.call(member, signature, *body, **to)  # type: ignore[arg-type]  # path and interface
+            result = await self.call(member, signature, *body, **to)
         except DBusError as error:
             return f"{error.type}: {error.text}"
         raise AssertionError(f"{member} answers {result!r}")
 
     async def status(self, path: str) -> dict[str, str]:
         """Return the properties of an operation when it has ended."""
-        to = {"path": path, "interface": "org.freedesktop.DBus.Properties"}
+        to: dict[str, Any] = {"path": path, "interface": "org.freedesktop.DBus.Properties"}
         while True:
-            values = await self.call("GetAll", "s", names.OPERATION_INTERFACE, **to)  # type: ignore[arg-type]  # as above
+            values = await self.call("GetAll", "s", names.OPERATION_INTERFACE, **to)
             assert isinstance(values, dict)
             properties = {key: value for key, (_, value) in values.items()}
             if properties["Status"] != "running":

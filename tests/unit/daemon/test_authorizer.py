@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from dbus_fast import DBusError, Message
@@ -20,7 +21,7 @@ from .conftest import NOBODY, Become, Connect, Daemon
 from .fakes import container
 
 OWN = ("StartContainer", "s", "own")
-CREATE = ("CreateContainer", "ssa{sv}", "new", "x", {})
+CREATE: tuple[Any, ...] = ("CreateContainer", "ssa{sv}", "new", "x", {})
 
 
 @pytest.fixture
@@ -102,7 +103,12 @@ async def test_nonsense_is_no_permission(
     daemon: Daemon, polkit: FakePolkit, become: Become, signature: str
 ) -> None:
     """An answer of another shape authorizes nobody."""
-    bodies = {"s": ["yes"], "(bb)": [[True, False]], "(bbs)": [[True, False, ""]], "b": [True]}
+    bodies: dict[str, list[Any]] = {
+        "s": ["yes"],
+        "(bb)": [[True, False]],
+        "(bbs)": [[True, False, ""]],
+        "b": [True],
+    }
     body = bodies.get(signature, [{"yes": "yes"}] if signature else [])
     polkit.answer = lambda call: Message.new_method_return(call, signature, body)
     refusal = await (await become(NOBODY.pw_uid)).refusal(*CREATE)
@@ -158,7 +164,7 @@ async def test_the_end_of_the_daemon_takes_questions_back(
     """Whoever waits is told so."""
     polkit.answer = lambda _: None
     nobody = await become(NOBODY.pw_uid)
-    task = asyncio.create_task(nobody.refusal(*CREATE, interactive=True))  # type: ignore[arg-type]  # a flag
+    task = asyncio.create_task(nobody.refusal(*CREATE, interactive=True))
     await polkit.wait_until(lambda: bool(polkit.checks))
     daemon.stop.set()
     assert (await task).startswith(f"{Busy.dbus_name}: The daemon is about to end")

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dbus_fast import DBusError, Message
@@ -147,7 +148,7 @@ async def test_operations_are_cancelled_by_their_creator_and_root_only(
 
     admin_daemon.work.work = work
     client, nobody = await connect(), await become(NOBODY.pw_uid)
-    cancel = {"interface": names.OPERATION_INTERFACE}
+    cancel: dict[str, Any] = {"interface": names.OPERATION_INTERFACE}
     of_root = await client.call("StartContainer", "s", "mine")
     refusal = await nobody.refusal("Cancel", path=of_root, **cancel)
     assert refusal.startswith("org.freedesktop.DBus.Error.UnknownObject")

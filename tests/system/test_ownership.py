@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose a container is, and how it becomes somebody else's (A16)."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.system.support.box import default_container, refused
+from tests.system.support.polkit import allowed
+from tests.system.support.users import User, incus
+
+BUSYBOX = ("--image", "local:busybox")
+
+
+@pytest.fixture
+def carol() -> Iterator[User]:
+    """A user who may be removed."""
+    subprocess.run(["useradd", "-m", "-u", "1042", "-s", "/bin/bash", "carol"], check=True)
+    yield User("carol")
+    subprocess.run(["userdel", "-r", "carol"], capture_output=True)
+
+
+def instance(name: str) -> dict[str, Any]:
+    """Return an instance as Incus has it."""
+    found: dict[str, Any] = json.loads(incus("query", f"/1.0/instances/{name}"))
+    return found
+
+
+@pytest.mark.main
+def test_another_owner(alice: User, bob: User, small: str) -> None:
+    """What alice shared is gone; bob is set up at his next enter, and alice is out."""
+    alice.run("mkdir", "-p", "/home/alice/given")
+    assert alice.kapsule("mount", small, "~/given").code == 0
+    assert alice.kapsule("enter", small, "--", "true").code == 0
+    refused(alice.kapsule("chown", small, "bob"), "is running", "kapsule stop")
+    assert alice.kapsule("stop", "--force", small).code == 0
+    result = alice.kapsule("chown", small, "bob")
+    assert result.code == 0, result.error
+    assert "~/given" in result.error
+    assert "the home directory" in result.error
+    now = instance(small)
+    assert now["config"]["user.kapsule.owner"] == "1001"
+    assert "/home/alice" not in str(now["devices"])
+    assert "1000" not in str({key: now["config"][key] for key in now["config"] if "kapsule" in key})
+    assert bob.kapsule("list", "--names").text == small
+    assert small not in alice.kapsule("list", "--names").text.split()
+    assert bob.kapsule("enter", small, "--", "id", "-un").text == "bob"
+    assert bob.kapsule("enter", small, "--", "ls", "/home/alice/given").code != 0
+    refused(alice.kapsule("enter", small), "belongs to another user", code=125)
+
+
+def test_only_administrators_give(bob: User, alice: User, fresh_name: str) -> None:
+    """Not even the owner, who could fill up another one's share with what is theirs."""
+    with allowed(bob, "create-privileged"):
+        assert bob.kapsule("create", fresh_name, *BUSYBOX).code == 0
+    assert bob.kapsule("stop", "--force", fresh_name).code == 0
+    refused(bob.kapsule("chown", fresh_name, "alice"), "may not manage containers of other users")
+    assert instance(fresh_name)["config"]["user.kapsule.owner"] == "1001"
+    refused(alice.kapsule("chown", fresh_name, "4242"), "There is no account with uid 4242")
+    with allowed(bob, "manage-others"):
+        assert bob.kapsule("chown", fresh_name, "alice").code == 0
+    refused(bob.kapsule("chown", fresh_name, "bob"), "does not exist")
+
+
+def test_an_owner_who_is_gone(alice: User, bob: User, carol: User, fresh_name: str) -> None:
+    """Their containers are listed by uid, and can be started, given away and removed."""
+    others = [fresh_name, fresh_name + "x"]
+    with allowed(carol, "create-privileged"):
+        for name in others:
+            assert carol.kapsule("create", name, *BUSYBOX).code == 0
+    subprocess.run(["userdel", "-r", "carol"], check=True, capture_output=True)
+    rows = json.loads(alice.kapsule("list", "--all-users", "--json").text)
+    assert {(row["owner"], row["uid"]) for row in rows if row["name"] in others} == {("", 1042)}
+    assert alice.kapsule("list", "--all-users").text.count("1042") == 2
+    for words in (("info",), ("restart", "--force"), ("stop", "--force")):
+        result = alice.kapsule(*words, fresh_name)
+        assert result.code == 0, result.error
+    assert alice.kapsule("chown", fresh_name, "bob").code == 0
+    assert bob.kapsule("enter", fresh_name, "--", "id", "-un").text == "bob"
+    assert alice.kapsule("rm", "--force", others[1]).code == 0
+
+
+def test_two_users_with_one_default_name(bob: User, carol: User, fresh_name: str) -> None:
+    """Users whom polkit lets create get a container each, and each their own (A16)."""
+    with (
+        default_container(bob, fresh_name, "local:busybox"),
+        default_container(carol, fresh_name, "local:busybox"),
+    ):
+        for user in (bob, carol):
+            with allowed(user, "create-privileged"):
+                result = user.kapsule("enter", "--", "id", "-un")
+            assert result.text == user.name, result.error
+        assert bob.kapsule("list", "--names").text == fresh_name
+        assert carol.kapsule("list", "--names").text == f"{fresh_name}-carol"
+        for user in (bob, carol):
+            assert user.kapsule("enter", "--", "id", "-un").text == user.name
+    incus("delete", "--force", f"{fresh_name}-carol")
