@@ -61,6 +61,8 @@ def at_the_seat(user: User, *command: str) -> Result:
 
 def _reload() -> None:
     """Have polkit read its rules: it does when it starts. And wait until it is there."""
+    # So that systemd does not count how often that happens.
+    subprocess.run(["systemctl", "--quiet", "reset-failed", "polkit"])
     subprocess.run(["systemctl", "--quiet", "restart", "polkit"], check=True)
     deadline = time.monotonic() + _PATIENCE
     check = ["pkaction", "--action-id", PREFIX + "manage-own"]
