@@ -129,6 +129,8 @@ HIDDEN: dict[str, tuple[str, tuple[Any, ...]]] = {
     "RemoveMount": ("ss", ("{}", "/srv")),
     "SetupUser": ("suuss", ("{}", 1001, 1001, "bob", "/home/bob")),
     "ChangeOwner": ("su", ("{}", 1001)),
+    "ChangeTrust": ("ssb", ("{}", "full", True)),
+    "DescribeTrust": ("s", ("{}",)),
     "PrepareEnter": ("sass", ("{}", ["id"], "/")),
     "Enter": ("sassa{ss}aha{sv}", ("{}", ["id"], "/", {}, [], {})),
 }

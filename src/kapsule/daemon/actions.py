@@ -7,9 +7,15 @@ The values are ids of polkit; data/polkit/org.kde.kapsule.policy says who may do
 from collections.abc import Mapping
 from enum import StrEnum
 
-# Options of the table, and the values of `trust` whose containers have a user namespace.
-_TRUST, _PRIVILEGED = "trust", "privileged"
-_ISOLATED = ("project", "sealed")
+from kapsule.options.table import CREATE_OPTIONS
+
+_PRIVILEGED = "privileged"
+# The levels of trust whose containers have a user namespace.
+_ISOLATED = tuple(
+    preset.name
+    for preset in CREATE_OPTIONS.presets
+    if dict(preset.values).get(_PRIVILEGED) is False
+)
 
 
 class Action(StrEnum):
@@ -45,5 +51,5 @@ def creation_action(options: Mapping[str, object]) -> Action:
     """
     privileged = options.get(_PRIVILEGED)
     if privileged is None:
-        privileged = options.get(_TRUST) not in _ISOLATED
+        privileged = options.get(CREATE_OPTIONS.preset_key) not in _ISOLATED
     return Action.CREATE_ISOLATED if privileged is False else Action.CREATE_PRIVILEGED

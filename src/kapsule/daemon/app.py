@@ -51,6 +51,7 @@ from kapsule.incus.urls import path
 from kapsule.mounts import add_mount, remove_mount
 from kapsule.ownership import change_owner
 from kapsule.settings import Follower
+from kapsule.trust import change_trust, describe_trust
 from kapsule.user_setup import set_up_user
 
 log = logging.getLogger(__name__)
@@ -188,6 +189,9 @@ def bind_features(backend: Backend) -> Features:
         container = container_from_instance(found)
         return container is None or container.owner != uid
 
+    async def trust_of(name: str) -> str:
+        return (await describe_trust(backend, name)).to_json()
+
     return Features(
         create=lambda request, progress: create_container(backend, request, progress),
         start=lambda name, progress: start_container(backend, name, progress),
@@ -207,6 +211,10 @@ def bind_features(backend: Backend) -> Features:
             backend, name, path, caller, progress
         ),
         change_owner=lambda name, uid, progress: change_owner(backend, name, uid, progress),
+        change_trust=lambda name, level, may_restart, progress: change_trust(
+            backend, name, level, may_restart=may_restart, progress=progress
+        ),
+        describe_trust=trust_of,
         set_up_user=lambda name, user, progress: set_up_user(backend, name, user, progress),
         enter=lambda request, progress: enter_container(backend, request, progress),
         read_devices=read_devices,

@@ -47,7 +47,8 @@ class Features:
 
     stop, restart, delete: the flag is `force`. add_mount, remove_mount: container, directory as
     the caller wrote it, caller. change_owner: container, uid of whose it
-    is to be. read_devices: a
+    is to be. change_trust: container, level, whether it may be restarted. describe_trust: what
+    crosses a container's border, as JSON. read_devices: a
     container's Incus devices by name. list_images: those that the user with a uid may use, who may
     be an administrator, as JSON. is_taken: whether Incus has any instance of that name that is not
     a container of the user with that uid.
@@ -61,6 +62,8 @@ class Features:
     add_mount: Callable[[str, str, HostUser, Progress], Awaitable[None]]
     remove_mount: Callable[[str, str, HostUser, Progress], Awaitable[None]]
     change_owner: Callable[[str, int, Progress], Awaitable[None]]
+    change_trust: Callable[[str, str, bool, Progress], Awaitable[None]]
+    describe_trust: Callable[[str], Awaitable[str]]
     set_up_user: Callable[[str, HostUser, Progress], Awaitable[None]]
     enter: Callable[[EnterRequest, Progress], Awaitable[EnterReply]]
     read_devices: Callable[[str], Awaitable[Mapping[str, Mapping[str, str]]]]

@@ -167,14 +167,28 @@ class Manager(Reading):
     @answers
     async def ChangeOwner(self, name: DBusStr, uid: DBusUInt32) -> DBusObjectPath:
         """Give a stopped container to another user."""
-        caller = await self._callers.identify()
         return await self._start_change(
             "chown",
             f"Change the owner of container {name}",
             name,
             lambda progress: self._features.change_owner(name, uid, progress),
-            caller,
+            await self._callers.identify(),
             self._sight.check_may_give,
+        )
+
+    @dbus_method()
+    @answers
+    async def ChangeTrust(
+        self, name: DBusStr, level: DBusStr, may_restart: DBusBool
+    ) -> DBusObjectPath:
+        """Give a container another level of trust; may_restart: also one that runs."""
+        return await self._start_change(
+            "trust",
+            f"Change the trust of container {name}",
+            name,
+            lambda progress: self._features.change_trust(name, level, may_restart, progress),
+            await self._callers.identify(),
+            self._sight.check_may_trust,
         )
 
     @dbus_method()

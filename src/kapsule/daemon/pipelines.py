@@ -12,12 +12,13 @@ from kapsule.enter import ENTER
 from kapsule.mounts import MOUNT, UNMOUNT
 from kapsule.ownership import CHOWN
 from kapsule.pipeline.pipeline import Pipeline
+from kapsule.trust import CHANGE_TRUST
 from kapsule.user_setup import USER_SETUP
 
 PIPELINES: tuple[Pipeline[Any], ...] = (
     *(CREATE, USER_SETUP, ENTER),
     *(START, STOP, DELETE),
-    *(MOUNT, UNMOUNT, CHOWN),
+    *(MOUNT, UNMOUNT, CHANGE_TRUST, CHOWN),
 )
 
 

@@ -119,6 +119,13 @@ class Reading(NamedInterface):
 
     @dbus_method()
     @answers
+    async def DescribeTrust(self, name: DBusStr) -> DBusStr:
+        """Return what crosses the border of a container as JSON."""
+        await self._see(name)
+        return await self._features.describe_trust(name)
+
+    @dbus_method()
+    @answers
     async def IsUserSetup(self, container_name: DBusStr, uid: DBusUInt32) -> DBusBool:
         """Return whether the user has an account in the container."""
         try:

@@ -64,11 +64,14 @@ class Sight:
 
         Raises NotFound as check_may_see() does, NotAuthorized when it is their own.
         """
-        await wait_until_loaded(self._containers)
-        owner = await self._check_is_visible(caller, name)
-        if owner == caller.user.uid:
-            await self._authorizer.authorize(caller, Action.MANAGE_OTHERS, name)
-        return owner
+        return await self._check_action(caller, name, Action.MANAGE_OTHERS)
+
+    async def check_may_trust(self, caller: Caller, name: str) -> int:
+        """Return whose container it is, whose level of trust the caller may change.
+
+        Raises NotFound as check_may_see() does, NotAuthorized.
+        """
+        return await self._check_action(caller, name, Action.CHANGE_TRUST)
 
     async def check_is_own(self, caller: Caller, name: str) -> int:
         """Return whose container it is: the caller's, unless that is root.
@@ -84,6 +87,14 @@ class Sight:
         if container and await self._authorizer.is_admin(caller.user):
             check_may_use(caller.user, container)
         raise no_such_container(name)
+
+    async def _check_action(self, caller: Caller, name: str, action: Action) -> int:
+        await wait_until_loaded(self._containers)
+        owner = await self._check_is_visible(caller, name)
+        # Who sees a container of somebody else was authorized to manage it just now.
+        if owner == caller.user.uid or action is not Action.MANAGE_OTHERS:
+            await self._authorizer.authorize(caller, action, name)
+        return owner
 
     async def _check_is_visible(self, caller: Caller, name: str) -> int:
         owner = self._creations.owner(name)

@@ -37,6 +37,8 @@ RESULTS: Mapping[str, tuple[str, ...]] = {
     "DeleteImage": ("operation",),
     "SetupUser": ("operation",),
     "ChangeOwner": ("operation",),
+    "ChangeTrust": ("operation",),
+    "DescribeTrust": ("report",),
     "IsUserSetup": ("is_set_up",),
     "ListContainers": ("containers",),
     "ListAllContainers": ("containers",),

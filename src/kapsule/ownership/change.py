@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import STOPPED
+from kapsule.containers.stored_options import stored_options
+from kapsule.create.host_needs import provide_for
 from kapsule.errors import Busy
 from kapsule.host.users import HostUser, look_up
 from kapsule.incus import instances
@@ -33,8 +35,8 @@ async def change_owner(backend: Backend, name: str, uid: int, progress: Progress
     """Give a container to another user, who is set up in it when they enter it.
 
     uid: the new owner's. The old one need not have an account any more. Whoever calls this holds
-    the container's lock. Raises NotFound, also for the account, Busy unless it is stopped, and
-    IncusError; nothing has changed then.
+    the container's lock. Raises NotFound, also for the account, Busy unless it is stopped,
+    NotSupported where the host cannot have it, and IncusError; nothing has changed then.
     """
     await CHOWN.run(ChownContext(backend, name, uid, progress))
 
@@ -50,6 +52,15 @@ async def check_state(context: ChownContext) -> None:
             f"Container '{context.name}' is {container.status.lower()}",
             hint=f"Stop it first: kapsule stop {context.name}",
         )
+
+
+@CHOWN.step(150)
+async def prepare_host(context: ChownContext) -> None:
+    """Have the host ready for it: ids of the new owner's, where it is isolated."""
+    container = context.backend.registry.get(context.name)
+    options = stored_options(container.config)
+    for text in await provide_for(context.backend.incus, options, context.owner):
+        context.progress.message(text)
 
 
 @CHOWN.step(200)

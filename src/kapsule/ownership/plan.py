@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from kapsule import names
 from kapsule.containers.custom_mounts import CUSTOM_MOUNT, HOME, stored_mounts
 from kapsule.create.device_names import GPU
+from kapsule.create.isolation import isolate
 from kapsule.host.users import HostUser
 from kapsule.incus.types import Config, Devices, InstanceUpdate
 
 RAW_IDMAP = "raw.idmap"
 
-_ROOT = 0
 # Where each directory was opened with the rights of the owner who is leaving.
 _SHARED = (CUSTOM_MOUNT, HOME)
 _OF_THE_OWNER = (names.KEY_HOME, names.KEY_CUSTOM_MOUNTS)
@@ -44,9 +44,9 @@ def _config(config: Config, owner: HostUser) -> dict[str, str]:
     changed = {names.KEY_OWNER: str(owner.uid)}
     if names.KEY_MOUNT_HOME in kept:
         changed[names.KEY_MOUNT_HOME] = "false"
-    if RAW_IDMAP in kept:
-        del kept[RAW_IDMAP]
-        changed |= _same_ids(owner)
+    # In a user namespace, the owner's ids are the same as outside.
+    if kept.pop(RAW_IDMAP, None) and RAW_IDMAP in (isolated := isolate(owner)):
+        changed[RAW_IDMAP] = isolated[RAW_IDMAP]
     return kept | changed
 
 
@@ -55,10 +55,3 @@ def _devices(devices: Devices, owner: HostUser) -> dict[str, Mapping[str, str]]:
     if GPU in kept:
         kept[GPU] = {**kept[GPU], "uid": str(owner.uid)}
     return kept
-
-
-def _same_ids(owner: HostUser) -> dict[str, str]:
-    """Return the ids that are the same inside a user namespace: the owner's, never root's."""
-    ids = {"uid": owner.uid, "gid": owner.gid}
-    lines = [f"{kind} {number} {number}" for kind, number in ids.items() if number != _ROOT]
-    return {RAW_IDMAP: "\n".join(lines)} if lines else {}

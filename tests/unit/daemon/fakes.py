@@ -94,6 +94,10 @@ class FakeWork:
                 progress, "unmount", name, path, user.uid
             ),
             change_owner=lambda name, uid, progress: self._change(progress, "chown", name, uid),
+            change_trust=lambda name, level, may_restart, progress: self._change(
+                progress, "trust", name, level, may_restart
+            ),
+            describe_trust=self._describe_trust,
             set_up_user=self._set_up_user,
             enter=self._enter,
             read_devices=self._read_devices,
@@ -122,6 +126,9 @@ class FakeWork:
 
     async def _read_devices(self, name: str) -> Mapping[str, Mapping[str, str]]:
         return {"root": {"type": "disk", "path": "/"}}
+
+    async def _describe_trust(self, name: str) -> str:
+        return json.dumps({"name": name})
 
     async def _list_images(self, uid: int, is_admin: bool) -> str:
         return json.dumps([{"fingerprint": "abc", "uid": uid, "is_admin": is_admin}])

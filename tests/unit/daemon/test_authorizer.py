@@ -283,6 +283,8 @@ async def test_hidden_names_are_as_names_that_nobody_has(
         ("RemoveMount", "ss", ("/srv",)),
         ("SetupUser", "suuss", account),
         ("ChangeOwner", "su", (NOBODY.pw_uid,)),
+        ("ChangeTrust", "ssb", ("sealed", True)),
+        ("DescribeTrust", "s", ()),
         ("PrepareEnter", "sass", ([], "/")),
         ("Enter", "sassa{ss}aha{sv}", ([], "/", {}, [], {})),
     ):

@@ -66,6 +66,7 @@ async def test_without_polkit_others_may_change_nothing(nobody: OtherUser, daemo
         ("RemoveMount", "ss", ("own", "/srv")),
         ("SetupUser", "suuss", ("own", *account)),
         ("ChangeOwner", "su", ("own", 0)),
+        ("ChangeTrust", "ssb", ("own", "sealed", True)),
         ("ListAllContainers", "", ()),
         ("RefreshImages", "s", ("",)),
         ("ImportImage", "ss", ("/x", "x")),
