@@ -60,6 +60,23 @@ def test_what_nobody_may_unasked(bob: User, fresh_name: str, where: str) -> None
     assert fresh_name not in instances()
 
 
+@pytest.mark.main
+def test_who_sits_at_the_machine(bob: User, fresh_name: str) -> None:
+    """They may have a container that is isolated, unasked; not one that is not, nor later."""
+    create = ("create", fresh_name, *BUSYBOX, "--trust", "sealed")
+    refused(bob.kapsule(*create), "may not create a container", "org.kde.kapsule.create-isolated")
+    for wish in ("--privileged", "--trust=full", "--trust=home"):
+        result = at_the_seat(bob, "kapsule", *create, wish)
+        refused(result, "User 'bob' may not", "org.kde.kapsule.create-privileged")
+    result = at_the_seat(bob, "kapsule", *create)
+    assert result.code == 0, result.error
+    assert bob.kapsule("enter", fresh_name, "--", "id", "-un").text == "bob"
+    assert bob.kapsule("trust", fresh_name).code == 0
+    result = at_the_seat(bob, "kapsule", "trust", "--yes", fresh_name, "full")
+    refused(result, "User 'bob' may not change how far a container is trusted")
+    assert incus("config", "get", fresh_name, "security.privileged").strip() == "false"
+
+
 def test_each_action_is_for_its_own(bob: User, fresh_name: str) -> None:
     """What one action allows, no other call gets."""
     with allowed(bob, "create-isolated", "manage-images", "import-image", "change-trust"):

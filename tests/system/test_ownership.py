@@ -55,6 +55,24 @@ def test_another_owner(alice: User, bob: User, small: str) -> None:
     refused(alice.kapsule("enter", small), "belongs to another user", code=125)
 
 
+def test_another_owner_of_an_isolated_one(alice: User, bob: User, fresh_name: str) -> None:
+    """The ids that are the same inside are the new owner's, and the old one's files are not."""
+    create = ("create", fresh_name, *BUSYBOX, "--trust", "project", "--custom-mounts", "~/given")
+    alice.run("mkdir", "-p", "given")
+    result = alice.kapsule(*create)
+    assert result.code == 0, result.error
+    assert alice.kapsule("stop", "--force", fresh_name).code == 0
+    assert alice.kapsule("chown", fresh_name, "bob").code == 0
+    config = instance(fresh_name)["config"]
+    assert config["raw.idmap"] == "uid 1001 1001\ngid 1001 1001"
+    assert config["security.privileged"] == "false"
+    assert "user.kapsule.custom-mounts" not in config
+    result = bob.kapsule("enter", fresh_name, "--", "sh", "-c", "id -un; ls /home/alice/given")
+    assert result.text == "bob", result.error
+    assert "No such file" in result.error
+    alice.run("rmdir", "given")
+
+
 def test_only_administrators_give(bob: User, alice: User, fresh_name: str) -> None:
     """Not even the owner, who could fill up another one's share with what is theirs."""
     with allowed(bob, "create-privileged"):

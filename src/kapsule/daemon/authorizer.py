@@ -113,12 +113,19 @@ def _hint(verdict: Verdict, action: Action) -> str:
     if verdict.was_dismissed:
         return "The authentication was dismissed."
     if verdict.needs_authentication:
-        return (
+        return _way_out(action) + (
             "It needs an administrator's authentication, and there is no polkit agent that could "
             f"ask for it. A polkit rule for {action} can allow it, and so can membership in the "
             "admin group (admin_group in /etc/kapsule/kapsule.conf)."
         )
-    return (
+    return _way_out(action) + (
         f"An administrator can allow it by a polkit rule for {action}, or by membership in the "
         "admin group (admin_group in /etc/kapsule/kapsule.conf)."
     )
+
+
+def _way_out(action: Action) -> str:
+    """Return what is possible without an administrator."""
+    if action is Action.CREATE_PRIVILEGED:
+        return "--trust project and --trust sealed make one that is isolated, which takes less. "
+    return ""
