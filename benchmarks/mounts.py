@@ -14,8 +14,9 @@ from tests.system.support.users import User
 from benchmarks.measure import Contender, interleave, stopwatch
 from benchmarks.stage import ALICE, container, incus
 from benchmarks.table import Report, Row, ratio_at_most
-from kapsule.session import desktop
+from kapsule.session import sharing
 from kapsule.session.shares import Share
+from kapsule.session.sharing import Plan
 from kapsule.session.sources import Caller
 
 _SOCKETS = 8
@@ -83,7 +84,8 @@ class _Batch:
 
     def _share(self) -> float:
         started = time.perf_counter()
-        shared = desktop.share(self._shares, self._caller, self._init, self._pidfd, _RUNTIME)
+        plan = Plan(self._caller, self._shares, owned=(_RUNTIME,))
+        shared = sharing.share(plan, self._init, self._pidfd)
         elapsed = 1000 * (time.perf_counter() - started)
         if shared.notes:
             raise RuntimeError(shared.notes[0])

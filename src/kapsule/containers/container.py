@@ -39,6 +39,11 @@ class Container:
         return "Session" if self.config.get(names.KEY_SESSION_MODE) == "true" else "Default"
 
     @property
+    def is_isolated(self) -> bool:
+        """Whether it has a user namespace of its own, so that its root is nobody on the host."""
+        return is_isolated(self.config)
+
+    @property
     def is_ready(self) -> bool:
         """Whether its creation was finished."""
         return self.config.get(names.KEY_SETUP_STATE, names.SETUP_DONE) == names.SETUP_DONE
@@ -51,6 +56,11 @@ class Container:
     def is_set_up_for(self, uid: int) -> bool:
         """Whether the user with this uid has an account in it."""
         return self.config.get(names.key_mapped(uid)) == "true"
+
+
+def is_isolated(config: Mapping[str, str]) -> bool:
+    """Whether an instance with this configuration has a user namespace of its own."""
+    return config.get("security.privileged") != "true"
 
 
 def check_name(name: str) -> None:

@@ -13,7 +13,7 @@ from kapsule import names
 from kapsule.errors import Busy, GuestError, IncusError, IncusUnavailable, InternalError, from_dbus
 from kapsule.incus import instances
 from kapsule.incus.client import IncusClient
-from kapsule.session import border, protocol
+from kapsule.session import border, mount_requests, protocol
 from kapsule.session.guest_actions import (
     Action,
     GuestFile,
@@ -21,6 +21,7 @@ from kapsule.session.guest_actions import (
     actions_to_wire,
     files_from_wire,
 )
+from kapsule.session.sharing import Plan
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -141,6 +142,18 @@ class Guests:
                 return await self._run(name, command, text)
         except TimeoutError:
             raise GuestError(f"{command[0]} did not end within {seconds:.0f} s") from None
+
+    async def mount(self, name: str, plan: Plan) -> list[str]:
+        """Put in place what a container shares; return what could not be, in words."""
+        return await self._mount("mount", name, {"plan": mount_requests.plan_to_wire(plan)})
+
+    async def unmount(self, name: str, targets: Sequence[str]) -> list[str]:
+        """Take away what is mounted at targets in a container; return what could not be."""
+        return await self._mount("unmount", name, {"targets": list(targets)})
+
+    async def _mount(self, kind: str, name: str, message: dict[str, Any]) -> list[str]:
+        reply = await self._ask_about_files(kind, name, message)
+        return [str(note) for note in reply.get("notes", ())]
 
     async def _run(self, name: str, command: Sequence[str], text: str) -> int:
         boot = await self.boot(name)

@@ -5,6 +5,7 @@
 from kapsule.containers.backend import Backend
 from kapsule.create import (  # noqa: F401
     steps_checks,
+    steps_folders,
     steps_guest,
     steps_image,
     steps_instance,

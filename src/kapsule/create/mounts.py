@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from kapsule.errors import InvalidArgument
 from kapsule.host.users import HostUser
 from kapsule.options.mount_paths import READ_ONLY, split_access
+from kapsule.session.folders import is_below, may_be_shared
 
 # The guest has its own there, or would not boot with the host's.
 _GUEST_OWNS = frozenset({"/", "/etc", "/usr", "/var"})
@@ -19,9 +20,6 @@ _GUEST_OWNS_BELOW = (
     *("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin"),
     *("/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/sbin"),
 )
-# What a link may not lead to.
-_NEVER_SHARED = frozenset({"/"})
-_NEVER_SHARED_BELOW = ("/.kapsule", "/dev", "/proc", "/sys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ def expand(path: str, user: HostUser) -> str:
 
 def check_place(path: str) -> None:
     """Raise InvalidArgument when a container cannot do without its own directory at path."""
-    if path in _GUEST_OWNS or _is_below(path, _GUEST_OWNS_BELOW):
+    if path in _GUEST_OWNS or is_below(path, _GUEST_OWNS_BELOW):
         raise InvalidArgument(
             f"{path} cannot be shared, because a container has its own there",
             hint="Share a directory of yours. The whole host is at /.kapsule/host by default.",
@@ -126,7 +124,7 @@ def check_place(path: str) -> None:
 
 def check_source(path: str, source: str) -> None:
     """Raise InvalidArgument when what path leads to must not be shared. source: its real path."""
-    if source in _NEVER_SHARED or _is_below(source, _NEVER_SHARED_BELOW):
+    if not may_be_shared(source):
         raise InvalidArgument(
             f"{path} leads to {source}, which cannot be shared", hint="Share a directory of yours"
         )
@@ -165,12 +163,7 @@ def _check_apart(path: str, other: str) -> None:
     if path == other:
         raise InvalidArgument(f"{path} is to be shared twice", hint="Name it once")
     for inner, outer in ((path, other), (other, path)):
-        if _is_below(inner, (outer,)):
+        if is_below(inner, (outer,)):
             raise InvalidArgument(
                 f"{inner} lies in {outer}, which is shared too", hint=f"Leave out {inner}"
             )
-
-
-def _is_below(path: str, directories: Iterable[str]) -> bool:
-    """Whether path is one of the directories or lies in one."""
-    return any(path == each or path.startswith(each + "/") for each in directories)

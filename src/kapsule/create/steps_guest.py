@@ -2,6 +2,7 @@
 """Steps of creation: inside the new container."""
 
 from kapsule import names
+from kapsule.containers.container import is_isolated
 from kapsule.create.guest_plan import PATHS, plan_guest
 from kapsule.create.mounts import clean, steps_down
 from kapsule.create.pipeline import CREATE
@@ -33,7 +34,7 @@ async def set_up_guest(context: CreateContext) -> None:
 def _parents_of_mounts(context: CreateContext) -> tuple[Action, ...]:
     """Return what gives the owner the directories that were made for mounts inside a guest home."""
     owner = context.request.owner
-    if context.home:
+    if context.home or is_isolated(context.config):  # what mounts there makes them itself
         return ()
     home = clean(owner.home)
     parents = {path for mount in context.mounts for path in steps_down(mount.path, home)[:-1]}

@@ -48,7 +48,7 @@ from kapsule.incus.client import IncusClient, find_socket
 from kapsule.incus.errors import IncusNotFound
 from kapsule.incus.types import Image
 from kapsule.incus.urls import path
-from kapsule.mounts import add_mount, remove_mount
+from kapsule.mounts import Keeper, add_mount, remove_mount
 from kapsule.ownership import change_owner
 from kapsule.settings import Follower
 from kapsule.trust import change_trust, describe_trust
@@ -115,11 +115,12 @@ async def _guard_host(incus_directory: str) -> None:
 
 
 async def follow(address: str | None, backend: Backend) -> None:
-    """Keep the containers known, and each at the host's settings, for ever. address: of the bus."""
+    """Keep the containers known, and each as the host is now, for ever. address: of the bus."""
     follower = Follower(backend)
     async with asyncio.TaskGroup() as group:
         group.create_task(follower.follow())
         group.create_task(watch_host(address, follower.host_changed))
+        group.create_task(Keeper(backend).keep())
         group.create_task(backend.registry.follow())
 
 

@@ -10,6 +10,7 @@ from kapsule.containers.guest import Login
 from kapsule.create.request import CreateRequest
 from kapsule.host.users import HostUser
 from kapsule.pipeline.progress import Progress
+from kapsule.session.folders import Folder
 from kapsule.session.shares import Share
 
 
@@ -54,8 +55,8 @@ class EnterReply:
 class EnterContext:
     """One run of the enter pipeline. The steps put their results here.
 
-    login: the user's login session. shares: what of the host's desktop is put in place. passed: the
-    environment without what those replace.
+    login: the user's login session. shares: what of the host's desktop is put in place. folders:
+    the host's directories that are. passed: the environment without what the shares replace.
     """
 
     backend: Backend
@@ -64,6 +65,7 @@ class EnterContext:
     container: Container | None = None
     login: Login | None = None
     shares: tuple[Share, ...] = ()
+    folders: tuple[Folder, ...] = ()
     passed: Mapping[str, str] = field(default_factory=dict)
     reply: EnterReply | None = None
     notes: list[str] = field(default_factory=list)

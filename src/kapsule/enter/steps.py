@@ -10,12 +10,14 @@ from kapsule.containers.container import RUNNING
 from kapsule.containers.guest import Reply
 from kapsule.containers.start import start_container
 from kapsule.create import create_container
+from kapsule.create.folders import caller_of, folders_of, owned_by
 from kapsule.enter import desktop
 from kapsule.enter.missing import missing_directories
 from kapsule.enter.request import EnterContext, EnterReply
 from kapsule.errors import Busy, NoAccount
 from kapsule.pipeline.pipeline import Pipeline
-from kapsule.session import protocol, shares
+from kapsule.session import mount_requests, protocol
+from kapsule.session.sharing import Plan
 from kapsule.user_setup import set_up_user
 
 log = logging.getLogger(__name__)
@@ -92,11 +94,19 @@ async def plan_desktop(context: EnterContext) -> None:
     context.notes += desktop.refused(request.environment)
 
 
+@ENTER.step(640)
+async def plan_folders(context: EnterContext) -> None:
+    """Decide which of its owner's directories an isolated container shows."""
+    caller = context.request.caller
+    if caller.uid == context.entered.owner:
+        context.folders = folders_of(context.entered.config, caller)
+
+
 @ENTER.step(650)
 async def note_missing_directories(context: EnterContext) -> None:
     """Say which of the directories that it shares are gone from the host."""
     caller = context.request.caller
-    if caller.uid == context.entered.owner:
+    if caller.uid == context.entered.owner and not context.entered.is_isolated:
         gone = await missing_directories(context.entered, caller)
         context.notes += [f"{path} is not there; the container goes without it" for path in gone]
 
@@ -152,15 +162,17 @@ async def _start(context: EnterContext) -> Reply:
         "command": request.command,
         "cwd": request.cwd,
         "passed": dict(context.passed),
-        "shares": shares.to_wire(context.shares),
-        "runtime": f"/run/user/{request.caller.uid}",
-        "gid": request.caller.gid,
-        "host_groups": request.caller.groups,
+        "plan": mount_requests.plan_to_wire(_plan(context)),
         "terminal": request.terminal,
         "rows": request.rows,
         "columns": request.columns,
     }
     return await guests.call("start", message, [*pidfds, *request.stdio])
+
+
+def _plan(context: EnterContext) -> Plan:
+    caller = context.request.caller
+    return Plan(caller_of(caller), context.shares, context.folders, owned_by(caller))
 
 
 def _accept(reply: Reply, notes: list[str]) -> EnterReply:

@@ -15,6 +15,9 @@ _SYS_OPENAT2 = 437
 _SYS_MOUNT_SETATTR = 442
 
 _AT_EMPTY_PATH = 0x1000
+_AT_FDCWD = -100
+_AT_SYMLINK_NOFOLLOW = 0x100
+_AT_RECURSIVE = 0x8000
 _OPEN_TREE_CLONE = 1
 _MOVE_MOUNT_F_EMPTY_PATH = 0x04
 _MOVE_MOUNT_T_EMPTY_PATH = 0x40
@@ -22,6 +25,7 @@ _MOUNT_ATTR_RDONLY = 0x01
 _MOUNT_ATTR_NOSUID = 0x02
 _MOUNT_ATTR_NODEV = 0x04
 _MOUNT_ATTR_NOEXEC = 0x08
+_MS_REC = 1 << 14
 _MS_PRIVATE = 1 << 18
 _MNT_DETACH = 2
 _UMOUNT_NOFOLLOW = 8
@@ -69,14 +73,33 @@ def clone(descriptor: int, *, read_only: bool) -> int:
     No program can be run from it, what is mounted below or taken away elsewhere does not follow
     (mount_namespaces(7), private), and read_only: nothing can be written to it.
     """
-    flags = _AT_EMPTY_PATH | _OPEN_TREE_CLONE | os.O_CLOEXEC
+    return _clone(descriptor, _MOUNT_ATTR_NOEXEC | _read_only(read_only), 0)
+
+
+def clone_tree(descriptor: int, *, read_only: bool) -> int:
+    """Do as clone() for a directory with all that is mounted in it, but let programs be run."""
+    return _clone(descriptor, _read_only(read_only), _AT_RECURSIVE)
+
+
+def clone_path(path: str) -> int:
+    """Return a copy, attached nowhere, of the mount at path and what is mounted in it, as it is."""
+    flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | _AT_SYMLINK_NOFOLLOW | os.O_CLOEXEC
+    return _check(_libc.syscall(_SYS_OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags), path)
+
+
+def _read_only(wanted: bool) -> int:
+    return _MOUNT_ATTR_RDONLY if wanted else 0
+
+
+def _clone(descriptor: int, more: int, depth: int) -> int:
+    """more: MOUNT_ATTR_* flags to set. depth: _AT_RECURSIVE or 0."""
+    flags = _AT_EMPTY_PATH | _OPEN_TREE_CLONE | os.O_CLOEXEC | depth
     tree = _check(_libc.syscall(_SYS_OPEN_TREE, descriptor, b"", flags))
-    wanted = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | _MOUNT_ATTR_NOEXEC
-    wanted |= _MOUNT_ATTR_RDONLY if read_only else 0
+    wanted = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | more
     attributes = _MountAttributes(attr_set=wanted, propagation=_MS_PRIVATE)
     size = ctypes.sizeof(attributes)
     try:
-        arguments = (tree, b"", _AT_EMPTY_PATH, ctypes.byref(attributes), size)
+        arguments = (tree, b"", _AT_EMPTY_PATH | depth, ctypes.byref(attributes), size)
         _check(_libc.syscall(_SYS_MOUNT_SETATTR, *arguments))
     except OSError:
         os.close(tree)
@@ -90,6 +113,22 @@ def attach(tree: int, target: int) -> None:
     _check(_libc.syscall(_SYS_MOVE_MOUNT, tree, b"", target, b"", flags))
 
 
+def be_private() -> None:
+    """Let no mount in this process's namespace be seen in others, nor the other way round."""
+    _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
+
+
+def mount_memory(path: str) -> None:
+    """Mount a new, empty file system at path, where everybody may look around."""
+    _mount(b"tmpfs", path, b"tmpfs", 0, b"mode=0755")
+
+
 def detach(name: str) -> None:
     """Take away the mount at a name in the working directory; who uses it keeps it."""
     _check(_libc.umount2(os.fsencode(name), _MNT_DETACH | _UMOUNT_NOFOLLOW), name)
+
+
+def _mount(
+    source: bytes | None, path: str, kind: bytes | None, flags: int, options: bytes | None = None
+) -> None:
+    _check(_libc.mount(source, os.fsencode(path), kind, flags, options), path)

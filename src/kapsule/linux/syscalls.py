@@ -53,6 +53,11 @@ def setns(descriptor: int, kinds: int) -> None:
     _check(_libc.setns(descriptor, kinds))
 
 
+def unshare(kinds: int) -> None:
+    """Get copies of our own of namespaces: unshare(2). kinds: CLONE_NEW* flags."""
+    _check(_libc.unshare(kinds))
+
+
 class _CloneArguments(ctypes.Structure):
     _fields_ = tuple(
         (name, ctypes.c_uint64)

@@ -3,6 +3,7 @@
 
 from kapsule.mounts import steps  # noqa: F401  # it registers itself
 from kapsule.mounts.add import MOUNT, add_mount
+from kapsule.mounts.folders import Keeper
 from kapsule.mounts.remove import UNMOUNT, remove_mount
 
-__all__ = ["MOUNT", "UNMOUNT", "add_mount", "remove_mount"]
+__all__ = ["MOUNT", "UNMOUNT", "Keeper", "add_mount", "remove_mount"]

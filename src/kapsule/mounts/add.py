@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field
 
 from kapsule.containers.backend import Backend
-from kapsule.containers.container import FROZEN, RUNNING
+from kapsule.containers.container import FROZEN, RUNNING, is_isolated
 from kapsule.containers.custom_mounts import (
     adapt_to_host,
     mounts_below,
@@ -13,9 +13,10 @@ from kapsule.containers.custom_mounts import (
     with_mounts,
 )
 from kapsule.create.device_names import mount_device
+from kapsule.create.folders import plan_of, sources_to_store
 from kapsule.create.host_directories import make_missing, provide_directory, remove_directories
-from kapsule.create.mounts import CustomMount, clean, steps_down
-from kapsule.errors import Busy
+from kapsule.create.mounts import CustomMount, Mount, clean, steps_down
+from kapsule.errors import Busy, GuestError
 from kapsule.host.users import HostUser, look_up
 from kapsule.incus import instances
 from kapsule.incus.types import Devices, Instance, InstanceUpdate
@@ -32,7 +33,8 @@ class MountContext:
     text: the directory as the caller wrote it, then as it is written down. instance, owner: whose
     mount it becomes. mount: what is meant. source: what it leads to. adapted: its other
     devices that have to change, because Incus checks them all. made: directories of the host
-    that were made. undo: what takes back what was done inside the container. device: its name.
+    that were made. undo: what takes back what was done inside the container. is_stored:
+    whether it was written down.
     """
 
     backend: Backend
@@ -47,7 +49,7 @@ class MountContext:
     adapted: Devices = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
     undo: list[Action] = field(default_factory=list)
-    device: str = ""
+    is_stored: bool = False
 
 
 MOUNT = Pipeline[MountContext]("mount", "Share one more directory with a container")
@@ -109,6 +111,8 @@ async def _take_back(context: MountContext) -> None:
 async def make_parents(context: MountContext) -> None:
     """Have the owner own what leads to it in a home of the container's own."""
     owner, guests = context.owner, context.backend.guests
+    if is_isolated(context.instance.config):  # there they are made when it is mounted
+        return
     if context.instance.status != RUNNING or paths.home_of_container(context.instance, owner):
         return
     leading = steps_down(context.mount.path, clean(owner.home))[:-1]
@@ -121,7 +125,7 @@ async def make_parents(context: MountContext) -> None:
 
 async def _remove_device(context: MountContext) -> None:
     path, owner = context.mount.path, context.owner
-    if context.device:
+    if context.is_stored:
         await instances.update_instance(
             context.backend.incus,
             context.name,
@@ -132,18 +136,47 @@ async def _remove_device(context: MountContext) -> None:
 
 @MOUNT.step(400, undo=_remove_device)
 async def add_device(context: MountContext) -> None:
-    """Give the instance the device and write the mount down, in one change."""
+    """Write the mount down and give the instance the device, in one change.
+
+    An isolated container has no device for it: create/folders.py says why.
+    """
 
     def change(current: InstanceUpdate) -> InstanceUpdate:
-        context.device = ""
+        context.is_stored = True
         mount = paths.check_new(current.config, context.text, context.owner)
-        context.device = mount_device(mount.path, current.devices)
+        config = with_mounts(current.config, [*stored_mounts(current.config), context.text])
+        if is_isolated(config):
+            sources = sources_to_store([Mount(mount.path, context.source)], config)
+            return current.changed(config | sources, current.devices)
         shared = shared_directory(context.source, mount.path, read_only=mount.read_only)
-        texts = [*stored_mounts(current.config), context.text]
-        devices = {**current.devices, **context.adapted, context.device: shared}
-        return current.changed(with_mounts(current.config, texts), devices)
+        device = mount_device(mount.path, current.devices)
+        return current.changed(config, {**current.devices, **context.adapted, device: shared})
 
     await instances.update_instance(context.backend.incus, context.name, change)
+
+
+async def _take_folder(context: MountContext) -> None:
+    if _shows_folders(context):
+        await context.backend.guests.unmount(context.name, [context.mount.path])
+
+
+@MOUNT.step(450, undo=_take_folder)
+async def mount_folder(context: MountContext) -> None:
+    """Mount it in an isolated container that runs, with its owner's rights."""
+    container = await context.backend.registry.refresh(context.name)
+    if container is None or not _shows_folders(context):
+        return
+    plan = plan_of(container.config, context.owner)
+    only = tuple(each for each in plan.folders if each.target == context.mount.path)
+    failures = await context.backend.guests.mount(context.name, plan._replace(folders=only))
+    if failures:
+        raise GuestError(failures[0], hint="Share another directory")
+
+
+def _shows_folders(context: MountContext) -> bool:
+    """Whether it is an isolated container that runs."""
+    container = context.backend.registry.find(context.name)
+    return bool(container and container.is_isolated and container.status == RUNNING)
 
 
 @MOUNT.step(500)
@@ -153,7 +186,8 @@ async def read_back(context: MountContext) -> None:
     is_running = container is not None and container.status == RUNNING
     when = "now" if is_running else f"when {context.name} starts"
     context.progress.message(f"{context.mount.path} is in the container {when}")
-    if is_running and not context.mount.read_only and mounts_below(context.source):
+    is_whole = context.mount.read_only or is_isolated(context.instance.config)
+    if is_running and not is_whole and mounts_below(context.source):
         context.progress.message(
             f"What is mounted in it comes when {context.name} starts the next time",
             MessageKind.WARNING,

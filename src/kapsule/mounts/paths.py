@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from kapsule import names
 from kapsule.containers.custom_mounts import CUSTOM_MOUNT, stored_mounts, with_mounts
 from kapsule.create.device_names import home_device
+from kapsule.create.folders import without_source
 from kapsule.create.mounts import (
     CustomMount,
     Mount,
@@ -76,5 +77,6 @@ def without(current: InstanceUpdate, path: str, owner: HostUser) -> InstanceUpda
         for name, device in current.devices.items()
         if not (name.startswith(CUSTOM_MOUNT) and device.get("path") == path)
     }
-    config = current.config if len(kept) == len(stored) else with_mounts(current.config, kept)
-    return current.changed(config, devices)
+    if len(kept) == len(stored):
+        return current.changed(current.config, devices)
+    return current.changed(without_source(with_mounts(current.config, kept), path), devices)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import RUNNING
 from kapsule.containers.custom_mounts import adapt_to_host, stored_mounts
-from kapsule.errors import NotFound
+from kapsule.create.folders import plan_of
+from kapsule.errors import GuestError, NotFound
 from kapsule.host.users import HostUser, look_up
 from kapsule.incus import instances
 from kapsule.incus.types import Devices, InstanceUpdate
@@ -63,6 +64,22 @@ async def find_mount(context: UnmountContext) -> None:
     found = (await instances.get_instance(context.backend.incus, context.name)).devices
     others = {name: each for name, each in found.items() if each.get("path") != context.path}
     context.adapted = await adapt_to_host(context.name, others)
+
+
+async def _put_back(context: UnmountContext) -> None:
+    container = context.backend.registry.find(context.name)
+    if container and container.is_isolated and container.status == RUNNING:
+        await context.backend.guests.mount(context.name, plan_of(container.config, context.owner))
+
+
+@UNMOUNT.step(150, undo=_put_back)
+async def take_folder(context: UnmountContext) -> None:
+    """Take it out of an isolated container that runs."""
+    container = context.backend.registry.find(context.name)
+    if container and container.is_isolated and container.status == RUNNING:
+        failures = await context.backend.guests.unmount(context.name, [context.path])
+        if failures:
+            raise GuestError(failures[0], hint="Stop the container first")
 
 
 @UNMOUNT.step(200)

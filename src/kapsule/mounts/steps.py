@@ -34,6 +34,8 @@ async def own_parents(context: StartContext) -> None:
 
 def _has_mounts_in_own_home(container: Container) -> bool:
     config = container.config
+    if container.is_isolated:  # there they are made as the owner's: mounts/folders.py
+        return False
     shares_home = config.get(names.KEY_MOUNT_HOME) == "true" or names.KEY_HOME in config
     return names.KEY_CUSTOM_MOUNTS in config and not shares_home
 

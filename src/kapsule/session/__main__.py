@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from kapsule import names
 from kapsule.errors import GuestError, InternalError, KapsuleError
 from kapsule.linux import syscalls
-from kapsule.session import files, login, protocol, run, start
+from kapsule.session import files, login, mount_requests, protocol, run, start
 from kapsule.session.inside import error_message
 
 _FIRST_INHERITED = 3  # sd_listen_fds(3)
@@ -31,6 +31,8 @@ _HANDLERS = {
     "apply": files.apply,
     "locales": files.find_missing_locales,
     "run": run.run,
+    "mount": mount_requests.mount,
+    "unmount": mount_requests.unmount,
 }
 
 log = logging.getLogger("kapsule-session")

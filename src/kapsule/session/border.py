@@ -127,7 +127,7 @@ def cross(border: Border, pidfd: int) -> None:
     for kind, values in border.limits:
         _set_limit(kind, values)
     _reset_signals()
-    _leave_keyring()
+    leave_keyring()
     # Before the guest can see us: it must not trace us, nor reach our program through /proc.
     syscalls.set_dumpable(False)
     syscalls.setns(pidfd, border.namespaces & ~syscalls.CLONE_NEWPID)
@@ -246,7 +246,7 @@ def _set_limit(kind: int, values: tuple[int, int]) -> None:
         resource.setrlimit(kind, (soft if soft >= 0 else hard, hard))
 
 
-def _leave_keyring() -> None:
+def leave_keyring() -> None:
     """Leave our session keyring. Where a filter forbids keyctl(2), nobody can use one either."""
     try:
         syscalls.new_session_keyring()

@@ -17,6 +17,7 @@ from functools import partial
 from kapsule.errors import GuestError, KapsuleError, NoAccount, from_dbus
 from kapsule.session import accounts, answers, border, logins, program, protocol, user_bus
 from kapsule.session.environment import DEFAULT_PATH
+from kapsule.session.id_maps import to_inside
 from kapsule.session.inside import fork_inside
 
 _SU = ("/usr/bin/su", "/bin/su", "/run/wrappers/bin/su")
@@ -131,9 +132,11 @@ def _environment(pid: int) -> dict[str, str]:
 
 
 def _groups(pid: int) -> list[int]:
+    """Return the supplementary groups of a process, as its own user namespace numbers them."""
     with open(f"/proc/{pid}/status") as file:
         line = next((line for line in file if line.startswith("Groups:")), "")
-    return [int(word) for word in line.split()[1:]]
+    with open(f"/proc/{pid}/gid_map") as file:
+        return to_inside(map(int, line.split()[1:]), file.read())
 
 
 def _log_in(message: protocol.Message, ready: int, channel: socket.socket) -> None:

@@ -5,8 +5,10 @@ A file is named by the container's init: its pid and its start time, in ticks si
 (proc_pid_stat(5)), which no other process ever has together.
 """
 
+import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from kapsule import names
 
@@ -31,6 +33,21 @@ def write(init: int, what: str, text: str) -> None:
     with open(temporary, "w") as file:
         file.write(text)
     os.rename(temporary, _path(init, what))
+
+
+@contextmanager
+def locked(init: int, what: str) -> Iterator[None]:
+    """Hold a lock of the run of the container with this init. Raises OSError.
+
+    what: its name, without a dash, which no note has.
+    """
+    os.makedirs(_DIRECTORY, mode=0o700, exist_ok=True)
+    descriptor = os.open(_path(init, what), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def start_time(pid: int) -> str:

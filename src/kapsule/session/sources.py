@@ -57,7 +57,7 @@ def opened(shares: tuple[Share, ...], caller: Caller) -> Iterator[tuple[list[Sou
     sources: list[Source] = []
     notes: list[str] = []
     try:
-        with _rights_of(caller):
+        with rights_of(caller):
             for share in shares:
                 try:
                     sources.append(_open(share, caller.uid))
@@ -112,7 +112,7 @@ def _complaint(share: Share, error: Exception) -> list[str]:
 
 
 @contextmanager
-def _rights_of(caller: Caller) -> Iterator[None]:
+def rights_of(caller: Caller) -> Iterator[None]:
     """Access files as the caller does. This process has one thread, so nobody else does."""
     before = os.getgroups()
     os.setgroups(caller.groups)

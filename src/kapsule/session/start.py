@@ -16,16 +16,14 @@ from kapsule.session import (
     accounts,
     answers,
     border,
-    desktop,
     environment,
     locales,
     monitor,
+    mount_requests,
     program,
     protocol,
 )
 from kapsule.session.inside import fork_inside
-from kapsule.session.shares import from_wire
-from kapsule.session.sources import Caller
 
 _STANDARD = (0, 1, 2)
 _PATIENCE = 30.0  # seconds, for the guest to let the session's program be executed
@@ -37,7 +35,7 @@ def start(channel: socket.socket, message: protocol.Message, descriptors: list[i
     message: "init" (pid), "login" (pid of the user's login session, or None), "environment" of
     that login session, "groups" of it, "name" and "uid" of the user, "container", "command",
     "cwd", "passed" (environment), "terminal" (which of 0, 1, 2 are on it), "rows", "columns",
-    "shares" (session/shares.py), "runtime" (the directory), "gid" and "host_groups" of the caller.
+    "plan" (what is shared: session/mount_requests.py).
     descriptors: pidfds of init and, where there is one, of the login; then what stands for those
     of 0, 1, 2 that are not on the terminal.
     Answers with "notes" and, where there is a terminal, its master.
@@ -48,7 +46,7 @@ def start(channel: socket.socket, message: protocol.Message, descriptors: list[i
     line = border.survey(message["init"], descriptors[0], message["login"])
     if not all(map(border.is_alive, descriptors[:pidfds])):
         raise ProcessLookupError("The login session in the container has ended")
-    shared = _share(message, descriptors[0])
+    shared = mount_requests.carry_out(message, descriptors[0])
     message["passed"] |= shared.variables
     child, inside = fork_inside(line, descriptors[0], partial(_begin, message, stdio))
     protocol.close_all(descriptors)
@@ -59,14 +57,6 @@ def start(channel: socket.socket, message: protocol.Message, descriptors: list[i
     protocol.close_all(given)
     if "error" not in answer:
         monitor.stay_with(child, channel)
-
-
-def _share(message: protocol.Message, pidfd: int) -> desktop.Shared:
-    shares = from_wire(message["shares"])
-    if not shares:
-        return desktop.Shared({}, [])
-    caller = Caller(message["uid"], message["gid"], tuple(message["host_groups"]))
-    return desktop.share(shares, caller, message["init"], pidfd, message["runtime"])
 
 
 def _check_stdio(stdio: list[int], terminal: list[int]) -> None:
