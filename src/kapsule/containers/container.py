@@ -39,11 +39,6 @@ class Container:
         return "Session" if self.config.get(names.KEY_SESSION_MODE) == "true" else "Default"
 
     @property
-    def is_isolated(self) -> bool:
-        """Whether it has a user namespace of its own, so that its root is nobody on the host."""
-        return is_isolated(self.config)
-
-    @property
     def is_ready(self) -> bool:
         """Whether its creation was finished."""
         return self.config.get(names.KEY_SETUP_STATE, names.SETUP_DONE) == names.SETUP_DONE
@@ -51,7 +46,17 @@ class Container:
     @property
     def is_isolated(self) -> bool:
         """Whether it has a user namespace, and so is a border against its own root."""
-        return self.config.get("security.privileged") != "true"
+        return is_isolated(self.config)
+
+    @property
+    def shares_network(self) -> bool:
+        """Whether its network is the host's."""
+        return not self.is_isolated and self.config.get(names.KEY_NETWORK, "host") == "host"
+
+    @property
+    def has_desktop(self) -> bool:
+        """Whether sockets of its users' desktops are shared with it."""
+        return self.config.get(names.KEY_DESKTOP, "true") == "true"
 
     def is_set_up_for(self, uid: int) -> bool:
         """Whether the user with this uid has an account in it."""

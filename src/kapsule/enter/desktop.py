@@ -75,24 +75,37 @@ class Place:
         return f"{self.runtime}/kapsule-{kind}-{digest}"
 
 
-def plan(place: Place, *, with_bus: bool) -> tuple[Share, ...]:
+def plan(place: Place, *, with_bus: bool, isolated: bool = False) -> tuple[Share, ...]:
     """Return what a session shares of the host's desktop.
 
-    with_bus: whether the host's session bus is among it. The first share of a target counts.
+    with_bus: whether the host's session bus is among it. isolated: whether the container shall be
+    a border; then only windows and sound are shared. The first share of a target counts.
+
+    An isolated container gets nothing by which it could act as the user elsewhere: not the session
+    bus, whose services start programs, not the agents, which sign for whoever asks, no tokens and
+    no printers, and not PipeWire's socket for session managers. Nor any file of the host's: its
+    root could do with that what the owner could.
     """
-    planned = [share for planner in _PLANNERS for share in planner(place)]
+    planners = _WINDOWS_AND_SOUND if isolated else _PLANNERS
+    planned = [share for planner in planners for share in planner(place)]
+    if isolated:
+        planned = [share for share in planned if _is_for_everybody(share)]
+        with_bus = False
     if not with_bus:
         buses = {share.source for share in (*_session_bus(place), *_session_bus(place.usual))}
         planned = [share for share in planned if posixpath.normpath(share.source) not in buses]
     return tuple({share.target: share for share in reversed(planned)}.values())
 
 
-def passed(environment: Mapping[str, str]) -> dict[str, str]:
+def passed(environment: Mapping[str, str], *, shares_network: bool = True) -> dict[str, str]:
     """Return what of the environment passes as it is: what names no file of the host.
 
-    Servers of the network do, because the container shares the network.
+    shares_network: whether the container's network is the host's; then names of servers in the
+    network pass, too.
     """
     kept = {name: value for name, value in environment.items() if name not in VARIABLES}
+    if not shares_network:
+        return kept
     for name, (_, of_network) in _ADDRESSES.items():
         value = environment.get(name, "")
         if of_network.match(value):
@@ -100,15 +113,23 @@ def passed(environment: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def refused(environment: Mapping[str, str]) -> list[str]:
-    """Return notes on the variables that should name a server and name none."""
+def refused(environment: Mapping[str, str], *, shares_network: bool = True) -> list[str]:
+    """Return notes on the variables that should name a server and name none that can be shared."""
     notes = []
-    for name, forms in _ADDRESSES.items():
+    for name, (of_host, of_network) in _ADDRESSES.items():
         value = environment.get(name, "")
-        if value and not any(form.match(value) for form in forms):
-            shown = value if value.isprintable() else ascii(value)
-            notes.append(f"{name} is not shared: {shown[:200]}: it names no server")
+        if not value or of_host.match(value):
+            continue
+        shown = (value if value.isprintable() else ascii(value))[:200]
+        if not of_network.match(value):
+            notes.append(f"{name} is not shared: {shown}: it names no server")
+        elif not shares_network:
+            notes.append(f"{name} is not shared: {shown}: the container has a network of its own")
     return notes
+
+
+def _is_for_everybody(share: Share) -> bool:
+    return share.kind != FILE and not share.source.endswith("-manager")
 
 
 def _is_plain(name: str) -> bool:
@@ -205,11 +226,14 @@ def _tokens(place: Place) -> Iterator[Share]:
     yield Share(f"{place.host_runtime}/{name}", f"{place.runtime}/{name}")
 
 
-_PLANNERS: list[Callable[[Place], Iterable[Share]]] = [
+_WINDOWS_AND_SOUND: list[Callable[[Place], Iterable[Share]]] = [
     _wayland,
     _x11,
     _pipewire,
     _pulseaudio,
+]
+_PLANNERS = [
+    *_WINDOWS_AND_SOUND,
     _session_bus,
     _ssh_agent,
     _gpg_agent,

@@ -82,16 +82,19 @@ async def open_login(context: EnterContext) -> None:
 @ENTER.step(600)
 async def plan_desktop(context: EnterContext) -> None:
     """Decide which of the caller's sockets the session shares."""
-    request = context.request
+    request, container = context.request, context.entered
+    shares_network = container.shares_network and container.has_desktop
+    context.passed = desktop.passed(request.environment, shares_network=shares_network)
     if _as_root(context):
-        context.passed = desktop.passed(request.environment)
         return
     place = desktop.Place(
         request.environment, request.caller.home, f"/run/user/{request.caller.uid}"
     )
-    context.shares = desktop.plan(place, with_bus=not _has_own_session(context))
-    context.passed = desktop.passed(request.environment) | {"XDG_RUNTIME_DIR": place.runtime}
-    context.notes += desktop.refused(request.environment)
+    context.passed = {**context.passed, "XDG_RUNTIME_DIR": place.runtime}
+    if container.has_desktop:
+        with_bus = not _has_own_session(context)
+        context.shares = desktop.plan(place, with_bus=with_bus, isolated=container.is_isolated)
+        context.notes += desktop.refused(request.environment, shares_network=shares_network)
 
 
 @ENTER.step(640)
