@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an isolated container has of the desktop: windows and sound, or nothing."""
+
+import os
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.system.desktop.desktop import Desktop, logged_in
+from tests.system.desktop.guest import Guest as DesktopGuest
+from tests.system.support.users import User
+
+_ASK = "use IO::Socket::UNIX; print IO::Socket::UNIX->new($ARGV[0])->getline"
+_SHARED = ("wayland", "x11", "pulse", "pipewire")
+_KEPT = ("bus", "ssh", "gpg")
+
+
+@pytest.fixture(scope="module")
+def desktop(alice: User) -> Iterator[Desktop]:
+    """The desktop that alice is logged in to."""
+    with logged_in(alice) as desktop:
+        yield desktop
+
+
+@pytest.fixture(scope="module")
+def project(desktop: Desktop) -> Iterator[DesktopGuest]:
+    """An isolated container with programs for the desktop."""
+    guest = DesktopGuest("project-desktop", desktop)
+    guest.create("--trust", "project")
+    yield guest
+    guest.delete()
+
+
+@pytest.fixture(scope="module")
+def sealed(desktop: Desktop) -> Iterator[DesktopGuest]:
+    """The same with the trust `sealed`."""
+    guest = DesktopGuest("sealed-desktop", desktop)
+    guest.create("--trust", "sealed")
+    yield guest
+    guest.delete()
+
+
+@pytest.mark.parametrize("name", _SHARED)
+def test_windows_and_sound(project: DesktopGuest, name: str) -> None:
+    """The servers take the programs inside for their user's."""
+    server = project.desktop.server(name)
+    result = project.enter(*server.program)
+    assert server.answer in result.text, result.error
+
+
+@pytest.mark.parametrize("name", _KEPT)
+def test_neither_the_bus_nor_agents(project: DesktopGuest, name: str) -> None:
+    """What acts in the user's name is not there."""
+    server = project.desktop.server(name)
+    assert server.answer not in project.enter(*server.program).text
+    assert not project.shares(server.path, server.path)
+
+
+def test_variables(project: DesktopGuest) -> None:
+    """Those of what is shared name it; the others are not there, or name the guest's own."""
+    found = project.variables()
+    assert found["WAYLAND_DISPLAY"] == "wayland-0"
+    assert "SSH_AUTH_SOCK" not in found
+    assert found["DBUS_SESSION_BUS_ADDRESS"] == f"unix:path={project.desktop.runtime}/bus"
+
+
+def test_no_file_of_the_hosts(project: DesktopGuest) -> None:
+    """Only sockets: the container's root could write to a file of its owner's."""
+    project.shell("true")
+    names = {mount.point.rpartition("/")[2] for mount in project.additions()}
+    assert names == {"wayland-0", "X7", "native", "pipewire-0"}
+
+
+def test_a_restarted_server(project: DesktopGuest) -> None:
+    """Its new socket takes the place of the dead one."""
+    server = project.desktop.pipewire
+    server.restart()
+    result = project.enter(*server.program)
+    assert server.answer in result.text, result.error
+
+
+def test_who_the_host_sees(project: DesktopGuest) -> None:
+    """A server that asks the kernel hears the user's own uid and gid: unix(7), SO_PEERCRED."""
+    account = project.desktop.user.account
+    with _inquirer(project.desktop) as name:
+        result = project.enter(
+            *("perl", "-e", _ASK, f"{project.desktop.runtime}/{name}"),
+            env={**project.desktop.environment, "WAYLAND_DISPLAY": name},
+        )
+        assert result.text == f"{account.pw_uid} {account.pw_gid}", result.error
+
+
+def test_servers_in_the_network(project: DesktopGuest) -> None:
+    """Names that make sense in the host's network only don't pass, and one is told."""
+    variables = {
+        "DISPLAY": "box:0",
+        "PULSE_SERVER": "tcp:box",
+        "DBUS_SESSION_BUS_ADDRESS": "unix:abstract=/tmp/dbus",
+    }
+    result = project.enter("env", env={**project.desktop.environment, **variables})
+    assert "DISPLAY=box" not in result.text
+    assert "PULSE_SERVER" not in result.text
+    assert "abstract" not in result.text
+    assert result.error.count("has a network of its own") == len(variables)
+
+
+def test_sealed_has_nothing(sealed: DesktopGuest) -> None:
+    """No socket and no variable, and no word about it."""
+    result = sealed.enter("env", "-0")
+    names = {entry.partition("=")[0] for entry in result.text.split("\0")}
+    assert not names & {"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "SSH_AUTH_SOCK", "PULSE_SERVER"}
+    assert "Note" not in result.error
+    assert sealed.additions() == []
+
+
+@contextmanager
+def _inquirer(desktop: Desktop) -> Iterator[str]:
+    """Have a server in the user's runtime directory that tells whom the kernel says it talks to."""
+    name, account = "wayland-7", desktop.user.account
+    path = Path(desktop.runtime, name)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        os.chown(path, account.pw_uid, account.pw_gid)
+        listener.listen()
+        threading.Thread(target=_tell, args=(listener,), daemon=True).start()
+        yield name
+    path.unlink()
+
+
+def _tell(listener: socket.socket) -> None:
+    channel, _ = listener.accept()
+    with channel:
+        credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        _, uid, gid = struct.unpack("3i", credentials)
+        channel.sendall(f"{uid} {gid}\n".encode())
