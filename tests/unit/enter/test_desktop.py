@@ -155,3 +155,45 @@ def test_no_environment_chooses_a_target(environment: dict[str, str]) -> None:
         assert "/../" not in target
         assert not target.endswith(("/..", "/.", "/"))
         assert target.startswith((RUNTIME + "/", "/tmp/.X11-unix/X", "/run/cups/cups.sock"))
+
+
+_EVERYTHING = {
+    "WAYLAND_DISPLAY": "wayland-0",
+    "DISPLAY": ":1",
+    "XDG_RUNTIME_DIR": RUNTIME,
+    "DBUS_SESSION_BUS_ADDRESS": f"unix:path={RUNTIME}/bus",
+    "SSH_AUTH_SOCK": "/tmp/ssh-1/agent",
+}
+
+
+def test_an_isolated_container_gets_windows_and_sound() -> None:
+    """No bus, no agents, no tokens, no printers, no manager of PipeWire's, no file of the host."""
+    shares = plan(Place(_EVERYTHING, "/home/alice", RUNTIME), with_bus=True, isolated=True)
+    assert [share.target for share in shares if share.kind == SOCKET] == [
+        f"{RUNTIME}/pulse/native",
+        f"{RUNTIME}/pipewire-0",
+        "/tmp/.X11-unix/X1",
+        f"{RUNTIME}/wayland-0",
+    ]
+    assert not any(share.kind == FILE for share in shares)
+
+
+@pytest.mark.parametrize("variable", ["WAYLAND_DISPLAY", "PIPEWIRE_REMOTE", "PULSE_SERVER"])
+def test_no_variable_brings_the_bus_into_an_isolated_container(variable: str) -> None:
+    """Whatever the caller's environment names."""
+    place = Place({variable: f"{RUNTIME}/bus", "XDG_RUNTIME_DIR": RUNTIME}, "/h", RUNTIME)
+    shares = plan(place, with_bus=True, isolated=True)
+    assert not any(share.source == f"{RUNTIME}/bus" for share in shares)
+
+
+def test_servers_of_a_network_that_is_not_the_containers() -> None:
+    """They don't pass, and a note says so; nor do abstract sockets, which belong to a network."""
+    environment = {
+        "DISPLAY": "host:0",
+        "PULSE_SERVER": "tcp:host",
+        "DBUS_SESSION_BUS_ADDRESS": "unix:abstract=/tmp/bus",
+        "EDITOR": "vi",
+    }
+    assert passed(environment, shares_network=False) == {"EDITOR": "vi"}
+    assert len(refused(environment, shares_network=False)) == 3
+    assert refused(environment) == []
