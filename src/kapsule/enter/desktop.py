@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from kapsule.session.shares import COOKIES, FILE, Share
+from kapsule.session.shares import COOKIES, FILE, FILTERED_BUS, Share
 
 # What tells where servers are. It passes only where this module says so.
 VARIABLES = frozenset(
@@ -81,19 +81,18 @@ def plan(place: Place, *, with_bus: bool, isolated: bool = False) -> tuple[Share
     with_bus: whether the host's session bus is among it. isolated: whether the container shall be
     a border; then only windows and sound are shared. The first share of a target counts.
 
-    An isolated container gets nothing by which it could act as the user elsewhere: not the session
-    bus, whose services start programs, not the agents, which sign for whoever asks, no tokens and
-    no printers, and not PipeWire's socket for session managers. Nor any file of the host's: its
-    root could do with that what the owner could.
+    An isolated container gets nothing by which it could act as the user elsewhere: the session
+    bus only behind a proxy, because its services start programs; not the agents, which sign for
+    whoever asks; no tokens and no printers; not PipeWire's socket for session managers. Nor any
+    file of the host's: its root could do with that what the owner could.
     """
     planners = _WINDOWS_AND_SOUND if isolated else _PLANNERS
     planned = [share for planner in planners for share in planner(place)]
     if isolated:
         planned = [share for share in planned if _is_for_everybody(share)]
-        with_bus = False
-    if not with_bus:
-        buses = {share.source for share in (*_session_bus(place), *_session_bus(place.usual))}
-        planned = [share for share in planned if posixpath.normpath(share.source) not in buses]
+        planned = [*_without_buses(planned, place), *_filtered_bus(place)]
+    elif not with_bus:
+        planned = _without_buses(planned, place)
     return tuple({share.target: share for share in reversed(planned)}.values())
 
 
@@ -126,6 +125,11 @@ def refused(environment: Mapping[str, str], *, shares_network: bool = True) -> l
         elif not shares_network:
             notes.append(f"{name} is not shared: {shown}: the container has a network of its own")
     return notes
+
+
+def _without_buses(planned: Iterable[Share], place: Place) -> list[Share]:
+    buses = {share.source for share in (*_session_bus(place), *_session_bus(place.usual))}
+    return [share for share in planned if posixpath.normpath(share.source) not in buses]
 
 
 def _is_for_everybody(share: Share) -> bool:
@@ -196,6 +200,14 @@ def _session_bus(place: Place) -> Iterator[Share]:
     target = f"{place.runtime}/bus" if is_usual else place.own(source, "bus")
     value = f"unix:path={target}"
     yield Share(source, target, variable="DBUS_SESSION_BUS_ADDRESS", value=value, named=bool(named))
+
+
+def _filtered_bus(place: Place) -> Iterator[Share]:
+    """The session bus behind a proxy: notifications, the tray, portals that ask."""
+    target = f"{place.runtime}/kapsule-host-bus"
+    for share in _session_bus(place):
+        variable = ("KAPSULE_HOST_BUS_ADDRESS", f"unix:path={target}")
+        yield Share(share.source, target, FILTERED_BUS, *variable)
 
 
 def _ssh_agent(place: Place) -> Iterator[Share]:

@@ -22,6 +22,7 @@ _PR_CAPBSET_DROP = 24
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
 
 _SYS_CLONE3 = 435  # on all architectures
 _CLONE_INTO_CGROUP = 0x200000000
@@ -97,6 +98,11 @@ def set_dumpable(value: bool) -> None:
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends: PR_SET_CHILD_SUBREAPER."""
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def keep_from_new_privileges() -> None:
+    """Let no program that is executed from now on have more rights: PR_SET_NO_NEW_PRIVS."""
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
 def limit_capabilities(allowed: int) -> None:

@@ -126,7 +126,7 @@ def cross(border: Border, pidfd: int) -> None:
     label = os.open(border.label[0], os.O_WRONLY | os.O_CLOEXEC) if border.label else None
     for kind, values in border.limits:
         _set_limit(kind, values)
-    _reset_signals()
+    reset_signals()
     leave_keyring()
     # Before the guest can see us: it must not trace us, nor reach our program through /proc.
     syscalls.set_dumpable(False)
@@ -255,7 +255,7 @@ def leave_keyring() -> None:
             raise
 
 
-def _reset_signals() -> None:
+def reset_signals() -> None:
     """Give every signal its default action; Python ignores SIGPIPE and SIGXFSZ."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         try:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 SOCKET = "socket"
 FILE = "file"
 COOKIES = "cookies"
+FILTERED_BUS = "filtered bus"
 
 
 class Share(NamedTuple):
@@ -13,7 +14,8 @@ class Share(NamedTuple):
 
     source: its path on the host, which the caller may have chosen. target: its path in the
     container, which we chose. kind: SOCKET, FILE or COOKIES; a FILE is shared read-only, of COOKIES
-    a copy is made with what is for the display.
+    a copy is made with what is for the display. In place of a FILTERED_BUS, a session bus, there is
+    the socket of a proxy, which lets a few calls pass: session/bus_proxy.py.
     variable, value: what is set in the session's environment when it is there, "" for nothing.
     named: whether the caller named it, so that they are told when it cannot be shared.
     system: whether it may belong to root, because we chose the source.

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from kapsule.linux import mounts
-from kapsule.session import copies, directories, mounter, runs, sources
+from kapsule.session import bus_proxy, copies, directories, mounter, runs, sources
 from kapsule.session.directories import Directory
 from kapsule.session.folders import Folder, is_below
 from kapsule.session.mounter import Ground, Piece
@@ -47,9 +47,10 @@ class Shared(NamedTuple):
 def share(plan: Plan, init: int, pidfd: int) -> Shared:
     """Share with a container what is planned. init, pidfd: the container's init. Raises OSError."""
     signal.alarm(mounter.PATIENCE)  # ends this process: a look at files can take for ever
+    shares = bus_proxy.with_proxies(plan.shares, plan.caller, init, pidfd)
     with (
         directories.opened(plan.folders, plan.caller) as (folders, gone),
-        sources.opened(plan.shares, plan.caller) as (found, notes),
+        sources.opened(shares, plan.caller) as (found, notes),
     ):
         failed = _put_missing(folders, found, plan, init, pidfd)
         signal.alarm(0)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from kapsule.linux import mounts
 from kapsule.session import copies, xauthority
-from kapsule.session.shares import COOKIES, SOCKET, Share
+from kapsule.session.shares import COOKIES, FILTERED_BUS, SOCKET, Share
 
 _ROOT = 0
 _MOST_COOKIES = 256 * 1024  # bytes; an entry has some fifty
@@ -91,7 +91,7 @@ def _read_cookies(share: Share, descriptor: int) -> bytes:
 
 
 def _check(share: Share, status: os.stat_result, descriptor: int, uid: int) -> None:
-    is_socket = share.kind == SOCKET
+    is_socket = share.kind in (SOCKET, FILTERED_BUS)
     is_expected = stat.S_ISSOCK if is_socket else stat.S_ISREG
     if not is_expected(status.st_mode):
         raise OSError("it is no socket" if is_socket else "it is no file")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kapsule.enter.desktop import VARIABLES, Place, passed, plan, refused
-from kapsule.session.shares import COOKIES, FILE, SOCKET, Share
+from kapsule.session.shares import COOKIES, FILE, FILTERED_BUS, SOCKET, Share
 
 RUNTIME = "/run/user/1000"
 
@@ -176,14 +176,19 @@ def test_an_isolated_container_gets_windows_and_sound() -> None:
         f"{RUNTIME}/wayland-0",
     ]
     assert not any(share.kind == FILE for share in shares)
+    [bus] = [share for share in shares if share.kind == FILTERED_BUS]
+    assert (bus.source, bus.target) == (f"{RUNTIME}/bus", f"{RUNTIME}/kapsule-host-bus")
+    assert (bus.variable, bus.value) == ("KAPSULE_HOST_BUS_ADDRESS", f"unix:path={bus.target}")
 
 
 @pytest.mark.parametrize("variable", ["WAYLAND_DISPLAY", "PIPEWIRE_REMOTE", "PULSE_SERVER"])
 def test_no_variable_brings_the_bus_into_an_isolated_container(variable: str) -> None:
-    """Whatever the caller's environment names."""
+    """Whatever the caller's environment names; only behind the proxy it is there."""
     place = Place({variable: f"{RUNTIME}/bus", "XDG_RUNTIME_DIR": RUNTIME}, "/h", RUNTIME)
     shares = plan(place, with_bus=True, isolated=True)
-    assert not any(share.source == f"{RUNTIME}/bus" for share in shares)
+    assert not any(
+        share.source == f"{RUNTIME}/bus" and share.kind != FILTERED_BUS for share in shares
+    )
 
 
 def test_servers_of_a_network_that_is_not_the_containers() -> None:
