@@ -26,6 +26,10 @@ _PRIVILEGED_SOCKETS = (
     ("PKCS#11 server", "use the certificates and smart cards that the host offers"),
     ("CUPS", "print"),
 )
+_FILTERED_BUS = (
+    "part of the session bus",
+    "show notifications, a tray icon and dialogs that ask you, where the host has xdg-dbus-proxy",
+)
 _SESSION_BUS = (
     "session bus",
     "talk to your desktop and run programs in it; it is the host's own",
@@ -68,6 +72,8 @@ def sockets(options: Options) -> Iterator[Crossing]:
     shared = [*_SOCKETS, *(_PRIVILEGED_SOCKETS if options["privileged"] else ())]
     if options["privileged"] and not options["session_mode"]:
         shared.append(_SESSION_BUS)
+    if not options["privileged"]:
+        shared.append(_FILTERED_BUS)
     for name, meaning in shared:
         yield Crossing("socket", name, "connect", f"programs in it can {meaning}")
 
