@@ -48,6 +48,7 @@ class Keeper:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._tasks = Tasks()
+        self._due: set[str] = set()
         self._running: frozenset[str] = frozenset()
 
     async def keep(self) -> None:
@@ -68,10 +69,15 @@ class Keeper:
         self._running = running
 
     def _put(self, name: str) -> None:
-        container = self._backend.registry.find(name)
-        if container and container.is_ready and container.is_isolated and name not in self._tasks:
-            self._tasks.start(name, self._put_now(container))
+        """Put them in place; once more, if that is being done already."""
+        self._due.add(name)
+        if name not in self._tasks:
+            self._tasks.start(name, self._put_while_due(name))
 
-    async def _put_now(self, container: Container) -> None:
-        for failure in await put_folders(self._backend, container):
-            log.warning("%s: %s", container.name, failure)
+    async def _put_while_due(self, name: str) -> None:
+        while name in self._due:
+            self._due.discard(name)
+            container = self._backend.registry.find(name)
+            if container and container.is_ready and container.status == RUNNING:
+                for failure in await put_folders(self._backend, container):
+                    log.warning("%s: %s", name, failure)

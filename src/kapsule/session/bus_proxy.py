@@ -94,7 +94,7 @@ def _start(init: int, pidfd: int, caller: Caller, bus: str) -> str:
     ready, theirs = os.pipe()
     watcher = os.fork()
     if watcher == 0:
-        _watch(init, pidfd, caller, bus, theirs)
+        _watch(init, pidfd, caller, bus, path, theirs)
     os.close(theirs)
     try:
         if select.select([ready], [], [], _PATIENCE)[0] and os.read(ready, 1):
@@ -106,7 +106,7 @@ def _start(init: int, pidfd: int, caller: Caller, bus: str) -> str:
     return ""
 
 
-def _watch(init: int, pidfd: int, caller: Caller, bus: str, ready: int) -> NoReturn:
+def _watch(init: int, pidfd: int, caller: Caller, bus: str, path: str, ready: int) -> NoReturn:
     """Start the proxy, say when it listens, and end it when the container has ended."""
     try:
         os.setsid()
@@ -114,7 +114,7 @@ def _watch(init: int, pidfd: int, caller: Caller, bus: str, ready: int) -> NoRet
         alive, theirs = os.pipe()
         proxy = os.fork()
         if proxy == 0:
-            _become_proxy(caller, bus, _socket(init, caller, bus), theirs)
+            _become_proxy(caller, bus, path, theirs)
         os.close(theirs)
         if os.read(alive, 1):
             runs.write(init, _note(caller, bus), f"{proxy} {runs.start_time(proxy)}")
@@ -123,7 +123,7 @@ def _watch(init: int, pidfd: int, caller: Caller, bus: str, ready: int) -> NoRet
             select.select([pidfd, alive], [], [])
         os.close(alive)  # which ends it
         _reap(proxy)
-        shutil.rmtree(os.path.dirname(_socket(init, caller, bus)), ignore_errors=True)
+        shutil.rmtree(os.path.dirname(path), ignore_errors=True)
     finally:
         os._exit(0)
 

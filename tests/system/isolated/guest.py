@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An isolated container of alice's, seen from the host, by its root, and by her."""
 
+import ctypes
 import json
 import os
 from collections.abc import Iterator
@@ -97,6 +98,20 @@ def mounted(kind: str, point: Path, *, owner: User | None = None) -> Iterator[No
     try:
         yield
     finally:
+        os.system(f"umount --lazy {point}")
+
+
+@contextmanager
+def hanging(point: Path) -> Iterator[None]:
+    """Have a file system on the host within the block that never answers: FUSE, without a hello."""
+    server = os.open("/dev/fuse", os.O_RDWR)
+    options = f"fd={server},rootmode=40000,user_id=0,group_id=0,allow_other"
+    libc = ctypes.CDLL(None)
+    assert libc.mount(b"hangs", str(point).encode(), b"fuse", 0, options.encode()) == 0
+    try:
+        yield
+    finally:
+        os.close(server)
         os.system(f"umount --lazy {point}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.isolated.guest import Guest, folder
+from tests.system.isolated.guest import Guest, folder, hanging
 from tests.system.support.users import User
 
 
@@ -199,6 +199,22 @@ def test_a_folder_that_vanishes(new_guest: Guest, alice: User) -> None:
         assert new_guest.shell(f"cat {path}/note") == "back"
     finally:
         shutil.rmtree(path)
+
+
+def test_a_folder_that_never_answers(new_guest: Guest, alice: User) -> None:
+    """A file system whose server is away holds nobody up: one is told, and goes in without."""
+    path, other = folder(alice, "hangs"), folder(alice, "other")
+    new_guest.create("--custom-mounts", str(path), "--custom-mounts", str(other))
+    try:
+        with hanging(path):
+            entered = new_guest.enter("cat", f"{other}/note")
+            assert entered.code == 0
+            assert f"{path} does not answer" in entered.error
+            assert alice.kapsule("restart", new_guest.name).code == 0
+        assert new_guest.shell(f"cat {path}/note") == "from the host"
+    finally:
+        shutil.rmtree(path)
+        shutil.rmtree(other)
 
 
 @pytest.mark.parametrize("path", ["/", "/proc", "/sys", "/dev", "/proc/self/root"])
