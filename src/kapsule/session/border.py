@@ -127,7 +127,6 @@ def cross(border: Border, pidfd: int) -> None:
     for kind, values in border.limits:
         _set_limit(kind, values)
     reset_signals()
-    leave_keyring()
     # Before the guest can see us: it must not trace us, nor reach our program through /proc.
     syscalls.set_dumpable(False)
     syscalls.setns(pidfd, border.namespaces & ~syscalls.CLONE_NEWPID)
@@ -135,6 +134,7 @@ def cross(border: Border, pidfd: int) -> None:
         os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
+    leave_keyring()  # now, so that the new one is the container's root's
     for each in border.filters:  # while we have CAP_SYS_ADMIN, which that takes: seccomp(2)
         seccomp.install_filter(each)
     syscalls.limit_capabilities(border.capabilities)

@@ -31,19 +31,29 @@ _GRACE = 2.0  # seconds, for it to end
 # D-Bus Specification, "Server Addresses": what needs no escaping.
 _PLAIN = string.ascii_letters + string.digits + "-_/.*"
 
+_NOTIFICATIONS = "org.freedesktop.Notifications"
+_TRAY = "org.kde.StatusNotifierWatcher"
 _PORTAL = "org.freedesktop.portal.Desktop"
+_PORTAL_PATH = "/org/freedesktop/portal/desktop"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
 # Portals that ask the user whoever calls, or that only tell or show something. The portal takes
 # the proxy for a program of the host, so that others would not ask: the ones that open files and
 # links, start programs at login, install launchers or take pictures of the screen are left out.
 _PORTALS = ("Settings", "Notification", "FileChooser", "Print", "Account", "Email", "Inhibit")
+# What may be called, by name, interface and path. To let a name through as a whole would let all
+# through that its owner offers: that of the notifications is Plasma's shell, which runs scripts.
+_CALLS = (
+    (_NOTIFICATIONS, _NOTIFICATIONS, "/org/freedesktop/Notifications"),
+    (_TRAY, _TRAY, "/StatusNotifierWatcher"),
+    (_TRAY, _PROPERTIES, "/StatusNotifierWatcher"),
+    *((_PORTAL, f"org.freedesktop.portal.{each}", _PORTAL_PATH) for each in _PORTALS),
+    (_PORTAL, _PROPERTIES, _PORTAL_PATH),
+    (_PORTAL, "org.freedesktop.portal.Request", f"{_PORTAL_PATH}/request/*"),
+)
 _RULES = (
     "--filter",
-    "--talk=org.freedesktop.Notifications",
-    "--talk=org.kde.StatusNotifierWatcher",
-    *(f"--call={_PORTAL}=org.freedesktop.portal.{each}.*@/*" for each in _PORTALS),
-    f"--call={_PORTAL}=org.freedesktop.portal.Request.Close@/*",
-    f"--call={_PORTAL}=org.freedesktop.DBus.Properties.*@/*",
-    f"--broadcast={_PORTAL}=*@/*",
+    *(f"--call={name}={interface}.*@{path}" for name, interface, path in _CALLS),
+    *(f"--broadcast={name}={interface}.*@{path}" for name, interface, path in _CALLS),
 )
 
 log = logging.getLogger("kapsule-session")

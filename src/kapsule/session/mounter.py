@@ -182,11 +182,11 @@ def _park(piece: Piece, point: str) -> None:
 def _become_root_of(pidfd: int) -> None:
     """Become a container's root, with nothing of the host's rights."""
     syscalls.set_dumpable(False)
-    border.leave_keyring()
     syscalls.setns(pidfd, syscalls.CLONE_NEWUSER)
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+    border.leave_keyring()
 
 
 def _put(piece: Piece, maker: Maker) -> None:

@@ -21,6 +21,7 @@ _PROGRAM = "xdg-dbus-proxy"
 _CALL = 'dbus-send "--bus=$KAPSULE_HOST_BUS_ADDRESS" --print-reply'
 
 
+_OWNER = "org.freedesktop.DBus.GetNameOwner"
 _FORBIDDEN = (
     "org.freedesktop.systemd1 /org/freedesktop/systemd1"
     " org.freedesktop.systemd1.Manager.GetDefaultTarget",
@@ -45,11 +46,35 @@ def guest(desktop: Desktop, fresh_name: str) -> Guest:
     return guest
 
 
-def test_what_can_be_called(guest: Guest) -> None:
-    """Notifications and the tray; nothing that starts programs, and nothing else at all."""
-    for name in ("org.freedesktop.Notifications", "org.kde.StatusNotifierWatcher"):
-        with _service(guest.desktop, name) as answer:
-            assert answer in guest.shell(f"{_CALL} --dest={name} / {name}.Word")
+_ALLOWED = {
+    "org.freedesktop.Notifications": "/org/freedesktop/Notifications",
+    "org.kde.StatusNotifierWatcher": "/StatusNotifierWatcher",
+}
+
+
+@pytest.mark.parametrize("name", _ALLOWED)
+def test_what_can_be_called(guest: Guest, name: str) -> None:
+    """Notifications and the tray, and nothing else that their owner offers, by whatever name."""
+    place = _ALLOWED[name]
+    others = (
+        f"{name} /PlasmaShell org.kde.PlasmaShell.evaluateScript string:x",
+        f"{name} {place} org.kde.PlasmaShell.evaluateScript string:x",
+        f"{name} /PlasmaShell {name}.Word",
+        f"{name} / org.freedesktop.DBus.Introspectable.Introspect",
+    )
+    with _service(guest.desktop, name) as answer:
+        assert answer in guest.shell(f"{_CALL} --dest={name} {place} {name}.Word")
+        unique = guest.shell(f"{_CALL} --dest=org.freedesktop.DBus / {_OWNER} string:{name}")
+        unique = unique.rpartition('string "')[2].rstrip('"')
+        assert unique.startswith(":")
+        for call in (*others, *(each.replace(name, unique, 1) for each in others)):
+            result = guest.enter("sh", "-c", f"{_CALL} --dest={call}")
+            assert answer not in result.text, call
+            assert "AccessDenied" in result.error, call
+
+
+def test_what_cannot_be_called(guest: Guest) -> None:
+    """Nothing that starts programs, and nothing else at all."""
     refused = guest.enter("sh", "-c", f"{_CALL} --dest={SERVICE} / {SERVICE}.Word")
     assert guest.desktop.bus.answer not in refused.text + refused.error
     assert refused.code != 0
@@ -97,14 +122,15 @@ def test_it_ends_with_the_container(guest: Guest, end: str) -> None:
     until(lambda: not _filters())
     until(lambda: not list(Path("/run/kapsule/proxies").iterdir()))
     incus("start", guest.name)
-    with _service(guest.desktop, "org.freedesktop.Notifications") as answer:
-        name = "org.freedesktop.Notifications"
-        assert answer in guest.shell(f"{_CALL} --dest={name} / {name}.Word")
+    name = "org.freedesktop.Notifications"
+    with _service(guest.desktop, name) as answer:
+        call = f"{_CALL} --dest={name} {_ALLOWED[name]} {name}.Word"
+        assert answer in guest.shell(call)
         if end == "kill":  # one that died is replaced
             [filter_] = _filters()
             subprocess.run(["kill", "-9", filter_], check=True)
             until(lambda: not _filters())
-            assert answer in guest.shell(f"{_CALL} --dest={name} / {name}.Word")
+            assert answer in guest.shell(call)
     assert before not in _filters()
 
 

@@ -81,3 +81,17 @@ def test_whoever_starts_it(new_guest: Guest, alice: User, path: Path, way: str) 
     until(lambda: new_guest.init() not in (0, init))
     assert {"nosuid", "nodev"} <= new_guest.wait_for_mount(point).options
     assert new_guest.as_root(f"cat '{path}/note'") == "from the host"
+
+
+def test_the_trust_changes(new_guest: Guest, alice: User, path: Path) -> None:
+    """A folder that Incus mounted is mounted by us in an isolated container, and the reverse."""
+    new_guest.create("--custom-mounts", f"{path}:ro", trust="home")
+    for level, locked, devices in (("project", True, 0), ("home", False, 1)):
+        changed = alice.kapsule("trust", new_guest.name, level, "--yes")
+        assert changed.code == 0, changed.error
+        entered = new_guest.enter("cat", f"{path}/note")
+        assert entered.text == "from the host", entered.error
+        mount = new_guest.mount_at(str(path).replace(" ", "\\040"))
+        assert mount
+        assert ("nosuid" in mount.options) is locked
+        assert incus("config", "device", "list", new_guest.name).count("kapsule-mount") == devices
