@@ -21,6 +21,7 @@ def path(alice: User) -> Iterator[Path]:
     shutil.rmtree(path.parent)
 
 
+@pytest.mark.main
 def test_a_folder_is_added_and_taken_away(new_guest: Guest, alice: User, path: Path) -> None:
     """At once, with no device of Incus's, and a restart of the daemon changes nothing."""
     new_guest.create()
@@ -64,6 +65,7 @@ def test_a_mount_that_cannot_be_leaves_nothing(new_guest: Guest, alice: User, pa
     assert "custom-mounts" not in incus("config", "show", new_guest.name)
 
 
+@pytest.mark.main
 @pytest.mark.parametrize("way", ["incus", "reboot", "unknown to the daemon"])
 def test_whoever_starts_it(new_guest: Guest, alice: User, path: Path, way: str) -> None:
     """The folders are there without anybody having entered."""
@@ -81,17 +83,3 @@ def test_whoever_starts_it(new_guest: Guest, alice: User, path: Path, way: str) 
     until(lambda: new_guest.init() not in (0, init))
     assert {"nosuid", "nodev"} <= new_guest.wait_for_mount(point).options
     assert new_guest.as_root(f"cat '{path}/note'") == "from the host"
-
-
-def test_the_trust_changes(new_guest: Guest, alice: User, path: Path) -> None:
-    """A folder that Incus mounted is mounted by us in an isolated container, and the reverse."""
-    new_guest.create("--custom-mounts", f"{path}:ro", trust="home")
-    for level, locked, devices in (("project", True, 0), ("home", False, 1)):
-        changed = alice.kapsule("trust", new_guest.name, level, "--yes")
-        assert changed.code == 0, changed.error
-        entered = new_guest.enter("cat", f"{path}/note")
-        assert entered.text == "from the host", entered.error
-        mount = new_guest.mount_at(str(path).replace(" ", "\\040"))
-        assert mount
-        assert ("nosuid" in mount.options) is locked
-        assert incus("config", "device", "list", new_guest.name).count("kapsule-mount") == devices

@@ -46,6 +46,7 @@ def sealed(desktop: Desktop) -> Iterator[DesktopGuest]:
 
 
 @pytest.mark.parametrize("name", _SHARED)
+@pytest.mark.main
 def test_windows_and_sound(project: DesktopGuest, name: str) -> None:
     """The servers take the programs inside for their user's."""
     server = project.desktop.server(name)
@@ -84,6 +85,7 @@ def test_a_restarted_server(project: DesktopGuest) -> None:
     assert server.answer in result.text, result.error
 
 
+@pytest.mark.main
 def test_who_the_host_sees(project: DesktopGuest) -> None:
     """A server that asks the kernel hears the user's own uid and gid: unix(7), SO_PEERCRED."""
     account = project.desktop.user.account

@@ -12,6 +12,7 @@ from tests.system.isolated.guest import Guest, folder, hanging
 from tests.system.support.users import User
 
 
+@pytest.mark.main
 def test_a_folder_can_be_written_to(guest: Guest, alice: User, writable: Path) -> None:
     """What the user makes in it is theirs on both sides."""
     guest.shell(f"cd {writable}; cat note; echo from the guest > made; mkdir below")
@@ -22,6 +23,7 @@ def test_a_folder_can_be_written_to(guest: Guest, alice: User, writable: Path) -
     assert guest.shell(f"cat {made}; stat -c %U:%G {made}") == "changedalice:alice"
 
 
+@pytest.mark.main
 def test_what_is_mounted_in_it_comes_along(guest: Guest, writable: Path, readable: Path) -> None:
     """Also into a folder that is shared for reading only."""
     assert guest.shell(f"cat {writable}/inner/note") == "mounted in it"
@@ -30,6 +32,7 @@ def test_what_is_mounted_in_it_comes_along(guest: Guest, writable: Path, readabl
     assert {"ro", "nosuid", "nodev"} <= inner.options
 
 
+@pytest.mark.main
 def test_the_hosts_kernel_does_not(guest: Guest, writable: Path) -> None:
     """A /proc of the host that lies in a folder would lead to the host's processes."""
     assert os.listdir(writable / "kernel")
@@ -37,6 +40,7 @@ def test_the_hosts_kernel_does_not(guest: Guest, writable: Path) -> None:
     assert guest.mount_at(f"{writable}/kernel") is None
 
 
+@pytest.mark.main
 @pytest.mark.parametrize("place", ["", "/inner"])
 @pytest.mark.parametrize(
     "attempt",

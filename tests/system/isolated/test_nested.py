@@ -56,6 +56,7 @@ def test_rootless_podman(nesting: Guest, network: str) -> None:
     assert (result.code, result.text) == (0, "hello"), result.error
 
 
+@pytest.mark.main
 def test_rootless_podman_keeps_the_user(nesting: Guest) -> None:
     """With subordinate ids, which the container has enough of, and the user's own."""
     words = ("run", "--rm", "--userns=keep-id", "--network=none", "bb", "/bin/id", "-u")

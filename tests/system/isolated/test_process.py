@@ -53,6 +53,7 @@ def _check_alike(ours: Mapping[str, str], theirs: Mapping[str, str]) -> None:
     }
 
 
+@pytest.mark.main
 def test_a_users_process(guest: Guest) -> None:
     """Namespaces, ids, capabilities, filters, limits, label, keyring: all as of its own."""
     ours = _facts(guest.shell(f"sh {_PROGRAM}"))
@@ -62,6 +63,7 @@ def test_a_users_process(guest: Guest) -> None:
     _check_alike(ours, _of_its_own(guest, "--uid=alice"))
 
 
+@pytest.mark.main
 def test_a_process_of_its_root(guest: Guest) -> None:
     """The same without a login: `kapsule enter --root`."""
     result = guest.user.kapsule("enter", "--root", guest.name, "--", "sh", _PROGRAM)
@@ -69,6 +71,7 @@ def test_a_process_of_its_root(guest: Guest) -> None:
     _check_alike(_facts(result.text), _of_its_own(guest))
 
 
+@pytest.mark.main
 def test_who_one_is(guest: Guest) -> None:
     """The user, with the groups that the guest knows, and sudo; nothing else of the host's ids."""
     assert guest.shell("whoami; id -u; id -g") == "alice\n1000\n1000"

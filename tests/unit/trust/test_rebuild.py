@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import json
+
+from kapsule import names
 from kapsule.create.instance_config import build_config, build_devices, keys_to_store
 from kapsule.create.mounts import Mount
 from kapsule.host.facts import HostFacts
@@ -65,3 +68,12 @@ def test_accounts_are_set_up_anew() -> None:
     marks = {f"user.kapsule.host-users.{uid}.mapped": "true" for uid in (1000, 0, 65534)}
     after = _rebuilt(made.changed({**made.config, **marks}, made.devices), "sealed")
     assert not marks.keys() & after.config.keys()
+
+
+def test_what_paths_lead_to_is_kept_for_isolated_containers() -> None:
+    """Incus has it in its devices; where we mount, the configuration says it."""
+    linked = Mount("/home/alice/work", "/data/work")
+    options = _options("project")
+    after = rebuilt(_made("full"), options, ALICE, FACTS, None, iter([linked]), LINE)
+    assert json.loads(after.config[names.KEY_SOURCES]) == {linked.path: linked.source}
+    assert names.KEY_SOURCES not in _rebuilt(after, "full").config
