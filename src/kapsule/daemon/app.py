@@ -212,9 +212,7 @@ def bind_features(backend: Backend) -> Features:
             backend, name, path, caller, progress
         ),
         change_owner=lambda name, uid, progress: change_owner(backend, name, uid, progress),
-        change_trust=lambda name, level, may_restart, progress: change_trust(
-            backend, name, level, may_restart=may_restart, progress=progress
-        ),
+        change_trust=lambda request, progress: change_trust(backend, request, progress),
         describe_trust=trust_of,
         set_up_user=lambda name, user, progress: set_up_user(backend, name, user, progress),
         enter=lambda request, progress: enter_container(backend, request, progress),

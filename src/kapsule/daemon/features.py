@@ -12,6 +12,7 @@ from kapsule.enter.request import EnterReply, EnterRequest
 from kapsule.errors import IncusUnavailable
 from kapsule.host.users import HostUser
 from kapsule.pipeline.progress import Progress
+from kapsule.trust import TrustRequest
 
 # A call may be what started the daemon, so Incus gets a moment: 2 s in all.
 _LOADING_ATTEMPTS = 100
@@ -47,8 +48,7 @@ class Features:
 
     stop, restart, delete: the flag is `force`. add_mount, remove_mount: container, directory as
     the caller wrote it, caller. change_owner: container, uid of whose it
-    is to be. change_trust: container, level, whether it may be restarted. describe_trust: what
-    crosses a container's border, as JSON. read_devices: a
+    is to be. describe_trust: what crosses a container's border, as JSON. read_devices: a
     container's Incus devices by name. list_images: those that the user with a uid may use, who may
     be an administrator, as JSON. is_taken: whether Incus has any instance of that name that is not
     a container of the user with that uid.
@@ -62,7 +62,7 @@ class Features:
     add_mount: Callable[[str, str, HostUser, Progress], Awaitable[None]]
     remove_mount: Callable[[str, str, HostUser, Progress], Awaitable[None]]
     change_owner: Callable[[str, int, Progress], Awaitable[None]]
-    change_trust: Callable[[str, str, bool, Progress], Awaitable[None]]
+    change_trust: Callable[[TrustRequest, Progress], Awaitable[None]]
     describe_trust: Callable[[str], Awaitable[str]]
     set_up_user: Callable[[str, HostUser, Progress], Awaitable[None]]
     enter: Callable[[EnterRequest, Progress], Awaitable[EnterReply]]

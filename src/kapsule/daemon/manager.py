@@ -32,6 +32,7 @@ from kapsule.options.parse import parse_options
 from kapsule.options.table import CREATE_OPTIONS
 from kapsule.options.wire import from_variants
 from kapsule.pipeline.progress import Progress
+from kapsule.trust import TrustRequest
 
 Work = Callable[[Progress], Awaitable[None]]
 
@@ -182,13 +183,22 @@ class Manager(Reading):
         self, name: DBusStr, level: DBusStr, may_restart: DBusBool
     ) -> DBusObjectPath:
         """Give a container another level of trust; may_restart: also one that runs."""
+        may_open = False
+
+        async def check(caller: Caller, name: str) -> int:
+            nonlocal may_open
+            owner, may_open = await self._sight.check_may_trust(caller, name, level)
+            return owner
+
         return await self._start_change(
             "trust",
             f"Change the trust of container {name}",
             name,
-            lambda progress: self._features.change_trust(name, level, may_restart, progress),
+            lambda progress: self._features.change_trust(
+                TrustRequest(name, level, may_restart, may_open), progress
+            ),
             await self._callers.identify(),
-            self._sight.check_may_trust,
+            check,
         )
 
     @dbus_method()

@@ -12,6 +12,7 @@ from kapsule.daemon.authorizer import Authorizer
 from kapsule.daemon.callers import Caller
 from kapsule.daemon.creations import Creations
 from kapsule.daemon.features import Containers, wait_until_loaded
+from kapsule.trust.levels import options_at, options_of, takes_authorization
 
 _ROOT = 0
 
@@ -64,14 +65,24 @@ class Sight:
 
         Raises NotFound as check_may_see() does, NotAuthorized when it is their own.
         """
-        return await self._check_action(caller, name, Action.MANAGE_OTHERS)
+        await wait_until_loaded(self._containers)
+        owner = await self._check_is_visible(caller, name)
+        if owner == caller.user.uid:
+            await self._authorizer.authorize(caller, Action.MANAGE_OTHERS, name)
+        return owner
 
-    async def check_may_trust(self, caller: Caller, name: str) -> int:
-        """Return whose container it is, whose level of trust the caller may change.
+    async def check_may_trust(self, caller: Caller, name: str, level: str) -> tuple[int, bool]:
+        """Return whose container it is, whose level of trust the caller may change, and whether
+        the change may open it. Takes as much authorization as the change needs now.
 
-        Raises NotFound as check_may_see() does, NotAuthorized.
+        Raises NotFound as check_may_see() does, NotAuthorized, InvalidArgument for the level.
         """
-        return await self._check_action(caller, name, Action.CHANGE_TRUST)
+        owner = await self.check_may_change(caller, name)
+        before = options_of(self._containers.get(name))
+        if not takes_authorization(before, options_at(level, before)):
+            return owner, False
+        await self._authorizer.authorize(caller, Action.CHANGE_TRUST, name)
+        return owner, True
 
     async def check_is_own(self, caller: Caller, name: str) -> int:
         """Return whose container it is: the caller's, unless that is root.
@@ -87,14 +98,6 @@ class Sight:
         if container and await self._authorizer.is_admin(caller.user):
             check_may_use(caller.user, container)
         raise no_such_container(name)
-
-    async def _check_action(self, caller: Caller, name: str, action: Action) -> int:
-        await wait_until_loaded(self._containers)
-        owner = await self._check_is_visible(caller, name)
-        # Who sees a container of somebody else was authorized to manage it just now.
-        if owner == caller.user.uid or action is not Action.MANAGE_OTHERS:
-            await self._authorizer.authorize(caller, action, name)
-        return owner
 
     async def _check_is_visible(self, caller: Caller, name: str) -> int:
         owner = self._creations.owner(name)

@@ -8,13 +8,12 @@ from kapsule.containers.backend import Backend
 from kapsule.containers.container import STOPPED, Container
 from kapsule.containers.start import start_container
 from kapsule.containers.stop import stop_container
-from kapsule.containers.stored_options import stored_options
 from kapsule.create import host_network
 from kapsule.create.host_directories import remove_directories
 from kapsule.create.host_needs import provide_for
 from kapsule.create.mounts import Mount
 from kapsule.create.shared_directories import find_custom_mounts, find_home
-from kapsule.errors import Busy, IncusError
+from kapsule.errors import Busy, IncusError, NotAuthorized
 from kapsule.host.facts import HostFacts, gather_facts
 from kapsule.host.users import HostUser, look_up
 from kapsule.incus import instances, server
@@ -23,24 +22,35 @@ from kapsule.options.schema import OptionValue
 from kapsule.options.table import HOST_NETWORK
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.pipeline.progress import MessageKind, Progress
-from kapsule.trust.levels import options_at
+from kapsule.trust.levels import options_at, options_of, takes_authorization
 from kapsule.trust.rebuild import rebuilt
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRequest:
+    """Another level of trust that somebody wants a container to have.
+
+    level: full, home, project or sealed. may_restart: whether one that runs is stopped and started
+    for it. may_open: whether who asks was authorized to open a container that has the host.
+    """
+
+    name: str
+    level: str
+    may_restart: bool = False
+    may_open: bool = False
 
 
 @dataclass(slots=True)
 class ChangeTrustContext:
     """One run: its input, then what was found and decided.
 
-    level: the new one. may_restart: whether a container that runs may be restarted for it.
     container: before the change. options: after it. owner: whose it is. home, mounts: what it will
     share by name. made: directories that were made for that. line: of raw.lxc. before: the
     instance as it was, once it was changed.
     """
 
     backend: Backend
-    name: str
-    level: str
-    may_restart: bool
+    request: TrustRequest
     progress: Progress
     container: Container = field(init=False)
     owner: HostUser = field(init=False)
@@ -57,28 +67,32 @@ class ChangeTrustContext:
 CHANGE_TRUST = Pipeline[ChangeTrustContext]("trust", "Give a container another level of trust")
 
 
-async def change_trust(
-    backend: Backend, name: str, level: str, *, may_restart: bool, progress: Progress
-) -> None:
+async def change_trust(backend: Backend, request: TrustRequest, progress: Progress) -> None:
     """Give a container another level of trust, which counts from its next start on.
 
-    level: full, home, project or sealed. may_restart: whether one that runs is stopped and
-    started for it. Whoever calls this holds the container's lock, and has checked who asks.
-    Raises NotFound, InvalidArgument, Busy when it runs and must not be restarted, NotSupported
-    where the host cannot do it, IncusError. After a failure it is as it was.
+    Whoever calls this holds the container's lock, and has checked who asks.
+    Raises NotFound, InvalidArgument, NotAuthorized, Busy when it runs and must not be restarted,
+    NotSupported where the host cannot do it, IncusError. After a failure it is as it was.
     """
-    await CHANGE_TRUST.run(ChangeTrustContext(backend, name, level, may_restart, progress))
+    await CHANGE_TRUST.run(ChangeTrustContext(backend, request, progress))
 
 
 @CHANGE_TRUST.step(100)
 async def decide(context: ChangeTrustContext) -> None:
     """Decide every option at the new level."""
-    await context.backend.registry.refresh(context.name)
-    context.container = context.backend.registry.get(context.name)
-    context.options = options_at(context.level, stored_options(context.container.config))
-    if _is_awake(context) and not context.may_restart:
+    request, registry = context.request, context.backend.registry
+    await registry.refresh(request.name)
+    context.container = registry.get(request.name)
+    before = options_of(context.container)
+    context.options = options_at(request.level, before)
+    # Again: it may have been changed since somebody was asked to agree.
+    if takes_authorization(before, context.options) and not request.may_open:
+        raise NotAuthorized(
+            f"Container '{request.name}' was changed in the meantime", hint="Try again"
+        )
+    if _is_awake(context) and not request.may_restart:
         raise Busy(
-            f"Container '{context.name}' has to be restarted for this",
+            f"Container '{request.name}' has to be restarted for this",
             hint="Stop it first, or let it be restarted: what runs in it ends then",
         )
 
@@ -110,15 +124,17 @@ async def prepare_host(context: ChangeTrustContext) -> None:
 
 async def _start_again(context: ChangeTrustContext) -> None:
     if _is_awake(context):
-        await start_container(context.backend, context.name, context.progress)
+        await start_container(context.backend, context.request.name, context.progress)
 
 
 @CHANGE_TRUST.step(400, undo=_start_again)
 async def stop(context: ChangeTrustContext) -> None:
     """Stop it, where it runs."""
     if _is_awake(context):
-        context.progress.message(f"Restarting {context.name}, so that it counts")
-        await stop_container(context.backend, context.name, force=False, progress=context.progress)
+        context.progress.message(f"Restarting {context.request.name}, so that it counts")
+        await stop_container(
+            context.backend, context.request.name, force=False, progress=context.progress
+        )
 
 
 async def _put_back(context: ChangeTrustContext) -> None:
@@ -132,8 +148,8 @@ async def _put_back(context: ChangeTrustContext) -> None:
         notes = {key: value for key, value in current.config.items() if _is_notes(key)}
         return current.changed(config | notes, before.devices)
 
-    await instances.update_instance(context.backend.incus, context.name, restore)
-    await context.backend.registry.refresh(context.name)
+    await instances.update_instance(context.backend.incus, context.request.name, restore)
+    await context.backend.registry.refresh(context.request.name)
 
 
 def _is_notes(key: str) -> bool:
@@ -150,14 +166,14 @@ async def change(context: ChangeTrustContext) -> None:
             raise
         context.line = await host_network.network_line(context.server_version)
         await _update(context)
-    await context.backend.registry.refresh(context.name)
+    await context.backend.registry.refresh(context.request.name)
 
 
 @CHANGE_TRUST.step(600)
 async def start(context: ChangeTrustContext) -> None:
     """Start it again, where it ran."""
     if _is_awake(context):
-        await start_container(context.backend, context.name, context.progress)
+        await start_container(context.backend, context.request.name, context.progress)
     if not context.options["mount_home"] and not context.home:
         context.progress.message(
             "It has a home of its own, which is set up when it is entered", MessageKind.DIM
@@ -181,4 +197,4 @@ async def _update(context: ChangeTrustContext) -> None:
             context.line,
         )
 
-    await instances.update_instance(context.backend.incus, context.name, change)
+    await instances.update_instance(context.backend.incus, context.request.name, change)

@@ -3,6 +3,8 @@
 
 from collections.abc import Mapping
 
+from kapsule.containers.container import Container
+from kapsule.containers.stored_options import stored_options
 from kapsule.errors import InvalidArgument
 from kapsule.options.schema import OptionValue
 from kapsule.options.table import BRIDGE, CREATE_OPTIONS, HOST_NETWORK, NO_NETWORK
@@ -12,6 +14,11 @@ Options = Mapping[str, OptionValue]
 # The least open first.
 _NETWORKS = (NO_NETWORK, BRIDGE, HOST_NETWORK)
 _DOORS = ("privileged", "host_rootfs", "mount_home", "desktop", "gpu")
+
+
+def options_of(container: Container) -> dict[str, OptionValue]:
+    """Return a container's options, with what Incus does in place of what was written down."""
+    return stored_options(container.config) | {"privileged": not container.is_isolated}
 
 
 def options_at(level: str, options: Options) -> dict[str, OptionValue]:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kapsule.containers.container import Container
-from kapsule.containers.stored_options import stored_options
 from kapsule.options.parse import describe
 from kapsule.options.schema import OptionValue
 from kapsule.options.table import CREATE_OPTIONS
 from kapsule.trust import identities, shared
 from kapsule.trust.crossing import Crossing
+from kapsule.trust.levels import options_of
 
 _NO_BORDER = "It is no border against its own root: do not run in it what you would not run here."
 _BORDER = "It is a border also against its own root."
@@ -54,7 +54,7 @@ def make_report(
     bounding: the capability bounding set of its init, None where it does not run.
     """
     config, isolated = container.config, container.is_isolated
-    options = stored_options(config) | {"privileged": not isolated}
+    options = options_of(container)
     crossings = (
         *identities.identities(config, isolated=isolated),
         identities.capabilities(bounding, isolated=isolated),

@@ -94,8 +94,13 @@ class FakeWork:
                 progress, "unmount", name, path, user.uid
             ),
             change_owner=lambda name, uid, progress: self._change(progress, "chown", name, uid),
-            change_trust=lambda name, level, may_restart, progress: self._change(
-                progress, "trust", name, level, may_restart
+            change_trust=lambda request, progress: self._change(
+                progress,
+                "trust",
+                request.name,
+                request.level,
+                request.may_restart,
+                request.may_open,
             ),
             describe_trust=self._describe_trust,
             set_up_user=self._set_up_user,

@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -293,3 +294,40 @@ async def test_hidden_names_are_as_names_that_nobody_has(
         assert hidden.replace("mine", "none") == missing, member
         assert "does not exist" in missing or missing == "False"
     assert own.work.calls == []
+
+
+PRIVILEGED = {"security.privileged": "true"}
+ISOLATED = {"security.privileged": "false", "user.kapsule.trust": "sealed"}
+
+
+@pytest.mark.parametrize(
+    ("config", "level", "taken"),
+    [
+        (PRIVILEGED, "sealed", [Action.MANAGE_OWN]),
+        (PRIVILEGED, "home", [Action.MANAGE_OWN]),
+        (ISOLATED, "project", [Action.MANAGE_OWN]),
+        (ISOLATED, "full", [Action.MANAGE_OWN, Action.CHANGE_TRUST]),
+        (ISOLATED, "home", [Action.MANAGE_OWN, Action.CHANGE_TRUST]),
+    ],
+)
+async def test_trust_is_taken_away_freely_and_given_by_administrators(
+    own: Daemon,
+    polkit: FakePolkit,
+    become: Become,
+    config: dict[str, str],
+    level: str,
+    taken: list[Action],
+) -> None:
+    """Only who makes a privileged container of it, or opens one, has to be authorized for that."""
+    own.containers.content["own"] = replace(own.containers.content["own"], config=config)
+    polkit.answer = lambda call: verdict(call, yes=call.body[1] == Action.MANAGE_OWN)
+    nobody = await become(NOBODY.pw_uid)
+    if Action.CHANGE_TRUST in taken:
+        refusal = await nobody.refusal("ChangeTrust", "ssb", "own", level, True)
+        assert "may not change how far a container is trusted" in refusal
+        assert own.work.calls == []
+    else:
+        path = str(await nobody.call("ChangeTrust", "ssb", "own", level, True))
+        assert (await nobody.status(path))["Status"] == "completed"
+        assert own.work.calls == [("trust", "own", level, True, False)]
+    assert [check[1] for check in polkit.checks] == taken
