@@ -63,7 +63,7 @@ def test_what_nobody_may_unasked(bob: User, fresh_name: str, where: str) -> None
 @pytest.mark.main
 def test_who_sits_at_the_machine(bob: User, fresh_name: str) -> None:
     """They may have a container that is isolated, unasked; not one that is not, nor later."""
-    create = ("create", fresh_name, *BUSYBOX, "--trust", "sealed")
+    create = ("create", fresh_name, "--image", "local:debian", "--trust", "sealed")
     refused(bob.kapsule(*create), "may not create a container", "org.kde.kapsule.create-isolated")
     for wish in ("--privileged", "--trust=full", "--trust=home"):
         result = at_the_seat(bob, "kapsule", *create, wish)
@@ -71,6 +71,7 @@ def test_who_sits_at_the_machine(bob: User, fresh_name: str) -> None:
     result = at_the_seat(bob, "kapsule", *create)
     assert result.code == 0, result.error
     assert bob.kapsule("enter", fresh_name, "--", "id", "-un").text == "bob"
+    assert bob.kapsule("list", "--names").text == fresh_name
     assert bob.kapsule("trust", fresh_name).code == 0
     result = at_the_seat(bob, "kapsule", "trust", "--yes", fresh_name, "full")
     refused(result, "User 'bob' may not change how far a container is trusted")

@@ -57,8 +57,9 @@ def test_another_owner(alice: User, bob: User, small: str) -> None:
 
 def test_another_owner_of_an_isolated_one(alice: User, bob: User, fresh_name: str) -> None:
     """The ids that are the same inside are the new owner's, and the old one's files are not."""
-    create = ("create", fresh_name, *BUSYBOX, "--trust", "project", "--custom-mounts", "~/given")
-    alice.run("mkdir", "-p", "given")
+    image = ("--image", "local:debian")
+    create = ("create", fresh_name, *image, "--trust", "project", "--custom-mounts", "~/given")
+    alice.run("sh", "-c", "mkdir -p given; touch given/secret")
     result = alice.kapsule(*create)
     assert result.code == 0, result.error
     assert alice.kapsule("stop", "--force", fresh_name).code == 0
@@ -67,10 +68,14 @@ def test_another_owner_of_an_isolated_one(alice: User, bob: User, fresh_name: st
     assert config["raw.idmap"] == "uid 1001 1001\ngid 1001 1001"
     assert config["security.privileged"] == "false"
     assert "user.kapsule.custom-mounts" not in config
-    result = bob.kapsule("enter", fresh_name, "--", "sh", "-c", "id -un; ls /home/alice/given")
+    result = bob.kapsule("enter", fresh_name, "--", "id", "-un")
     assert result.text == "bob", result.error
-    assert "No such file" in result.error
-    alice.run("rmdir", "given")
+    find = ("--", "find", "/home/alice", "-name", "secret")
+    assert bob.kapsule("enter", "--root", fresh_name, *find).out == b""
+    ids = incus("exec", fresh_name, "--", "cat", "/proc/self/uid_map")
+    assert ["1001", "1001", "1"] in [line.split() for line in ids.splitlines()]
+    assert not any(line.split()[1] == "1000" for line in ids.splitlines())
+    alice.run("rm", "-r", "given")
 
 
 def test_only_administrators_give(bob: User, alice: User, fresh_name: str) -> None:
