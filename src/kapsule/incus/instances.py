@@ -3,6 +3,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
@@ -26,8 +27,12 @@ _TAKEN = re.compile(
     r'(already exists|UNIQUE constraint failed: instances\b.*|busy running a "create" operation)'
 )
 
+# What Incus says while it still clears away after a start that failed, or stops an instance.
+_BUSY = re.compile(r"(Failed to create instance update operation: )?Instance is busy running a ")
+
 _UPDATE_ATTEMPTS = 10
 _UPDATE_PAUSE = 0.05  # seconds, times the number of attempts so far
+_BUSY_PATIENCE = 10.0  # seconds
 
 
 async def list_instances(client: IncusClient) -> list[Instance]:
@@ -96,11 +101,12 @@ async def update_instance(
 
     change: takes what can be written of the instance and returns what it shall be. It is called
     again on fresh data whenever somebody else was faster, so it must have no other effect.
+    While Incus is busy with the instance, it is waited for.
     Raises IncusNotFound, IncusError, and IncusPreconditionFailed when others kept being faster.
     """
-    url = path("instances", name)
-    for attempt in range(_UPDATE_ATTEMPTS):
-        await asyncio.sleep(attempt * _UPDATE_PAUSE)
+    url, races = path("instances", name), 0
+    deadline = time.monotonic() + _BUSY_PATIENCE
+    while races < _UPDATE_ATTEMPTS:
         current, etag = await client.get_with_etag(url, InstanceUpdate)
         wanted = change(current)
         if wanted == current:
@@ -109,7 +115,11 @@ async def update_instance(
             await operations.run(client, "PUT", url, body=wanted, etag=etag)
             return
         except IncusPreconditionFailed:
-            continue
+            races += 1
+        except IncusError as error:
+            if not _BUSY.match(error.message) or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(_UPDATE_PAUSE * (races + 1))
     raise IncusPreconditionFailed(
         f"{name} could not be changed, because something else kept changing it",
         hint="Try again when the other program is done",

@@ -183,3 +183,14 @@ async def test_a_race_that_is_always_lost_ends(client: IncusClient, incus: FakeI
     with pytest.raises(IncusPreconditionFailed, match="kept changing"):
         await instances.patch_config(client, "dev", {"user.ours": "y"})
     assert incus.count("PUT", DEV) == 10
+
+
+async def test_an_instance_that_incus_is_busy_with_is_waited_for(
+    client: IncusClient, incus: FakeIncus
+) -> None:
+    """After a start that failed, Incus still clears away for a moment."""
+    updatable(incus)
+    busy = 'Failed to create instance update operation: Instance is busy running a "stop" operation'
+    incus.on("PUT", DEV, error(500, busy), background())
+    await instances.patch_config(client, "dev", {"user.b": "2"})
+    assert [seen.method for seen in incus.seen].count("PUT") == 2
