@@ -17,6 +17,7 @@ PLACES = (
     "lib/kapsule/kapsule-session",
     "lib/kapsule/kapsule.conf",
     "lib/systemd/system-preset/50-kapsule.preset",
+    "lib/sysctl.d/50-kapsule.conf",
     "lib/systemd/system/kapsule-daemon.service",
     "lib/systemd/system/kapsule-session.service",
     "lib/systemd/system/kapsule-session.socket",

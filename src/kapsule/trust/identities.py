@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from kapsule.linux.capabilities import names_of
 from kapsule.trust.crossing import Crossing
@@ -10,6 +11,15 @@ from kapsule.trust.crossing import Crossing
 _KIND, _CAPABILITY = "identity", "capability"
 _MAP = "volatile.idmap.current"
 _ALL = (1 << 41) - 1  # those that the kernel has: linux/capability.h
+
+
+class IdRange(NamedTuple):
+    """A row of a container's id map: user_namespaces(7). kind: uid or gid."""
+
+    kind: str
+    inside: int
+    outside: int
+    size: int
 
 
 def identities(config: Mapping[str, str], *, isolated: bool) -> Iterator[Crossing]:
@@ -23,21 +33,34 @@ def identities(config: Mapping[str, str], *, isolated: bool) -> Iterator[Crossin
             "not shared is out of sight, but not out of reach",
         )
         return
-    for kind, inside, outside, count in _ranges(config):
-        if inside == outside:
+    ranges = id_map(config)
+    roots = (f"uid {row.outside} on the host" for row in ranges if row[:2] == ("uid", 0))
+    yield Crossing(_KIND, "root", next(roots, "an id of its own"), "it is nobody on the host")
+    for row in ranges:
+        if row.inside == row.outside:
             yield Crossing(
                 _KIND,
-                f"{kind} {inside}",
+                f"{row.kind} {row.inside}",
                 "the same",
                 "what its owner shares belongs to them on both sides",
             )
-        else:
-            yield Crossing(
-                _KIND,
-                f"{kind} {inside} to {inside + count - 1}",
-                f"{kind} {outside} to {outside + count - 1} on the host",
-                "root and all other users in it are nobody on the host",
+    yield Crossing(_KIND, "all others", "ids of its own", "they are nobody on the host")
+
+
+def id_map(config: Mapping[str, str]) -> tuple[IdRange, ...]:
+    """Return the id map as Incus has put it down; others may have written there."""
+    try:
+        return tuple(
+            IdRange(
+                "uid" if entry["Isuid"] else "gid",
+                int(entry["Nsid"]),
+                int(entry["Hostid"]),
+                int(entry["Maprange"]),
             )
+            for entry in json.loads(config.get(_MAP, "[]"))
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ()
 
 
 def capabilities(bounding: int | None, *, isolated: bool) -> Crossing:
@@ -51,14 +74,3 @@ def capabilities(bounding: int | None, *, isolated: bool) -> Crossing:
     lacking = names_of(_ALL & ~bounding)
     what = "all but " + ", ".join(lacking) if lacking else "all"
     return Crossing(_CAPABILITY, what, "in the container" if isolated else "on the host", meaning)
-
-
-def _ranges(config: Mapping[str, str]) -> Iterator[tuple[str, int, int, int]]:
-    """Yield kind, first id inside, first on the host, and count, as Incus has put them down."""
-    try:
-        entries = json.loads(config.get(_MAP, "[]"))
-        for entry in entries:
-            kind = "uid" if entry["Isuid"] else "gid"
-            yield kind, int(entry["Nsid"]), int(entry["Hostid"]), int(entry["Maprange"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return

@@ -11,6 +11,7 @@ from kapsule.options.schema import OptionValue
 from kapsule.options.table import CREATE_OPTIONS
 from kapsule.trust import identities, shared
 from kapsule.trust.crossing import Crossing
+from kapsule.trust.identities import IdRange
 from kapsule.trust.levels import options_of
 
 _NO_BORDER = "It is no border against its own root: do not run in it what you would not run here."
@@ -22,7 +23,8 @@ class TrustReport:
     """How far a container is trusted.
 
     level: as chosen. dials: the options that are set otherwise than the level sets them, as
-    flags. isolated: whether it has a user namespace. summary: one sentence.
+    flags. isolated: whether it has a user namespace. summary: one sentence. id_map: whose ids its
+    ids are on the host, as far as it has run; empty where they are the same.
     """
 
     name: str
@@ -30,6 +32,7 @@ class TrustReport:
     dials: Sequence[str]
     isolated: bool
     summary: str
+    id_map: Sequence[IdRange]
     crossings: Sequence[Crossing]
 
     def to_json(self) -> str:
@@ -41,6 +44,7 @@ class TrustReport:
                 "dials": list(self.dials),
                 "isolated": self.isolated,
                 "summary": self.summary,
+                "id_map": [row._asdict() for row in self.id_map],
                 "crossings": [crossing._asdict() for crossing in self.crossings],
             }
         )
@@ -70,6 +74,7 @@ def make_report(
         dials=_dials(options),
         isolated=isolated,
         summary=_BORDER if isolated else _NO_BORDER,
+        id_map=identities.id_map(config) if isolated else (),
         crossings=crossings,
     )
 
@@ -77,8 +82,11 @@ def make_report(
 def _dials(options: Mapping[str, OptionValue]) -> list[str]:
     """Return what differs from the level, as flags."""
     preset = CREATE_OPTIONS.preset(options["trust"])
-    return [
-        describe(option, options[option.key])
-        for option in CREATE_OPTIONS.options
-        if option.key in preset and options[option.key] != preset[option.key]
-    ]
+    flags: list[str] = []
+    for option in CREATE_OPTIONS.options:
+        value = options[option.key]
+        if option.key not in preset or value == preset[option.key]:
+            continue
+        each = value if isinstance(value, tuple) else ()
+        flags += [f"{option.flag} {item}" for item in each] or [describe(option, value)]
+    return flags

@@ -60,9 +60,11 @@ def test_sealed_shares_nothing() -> None:
     assert report.isolated
     assert {each.kind for each in report.crossings} == {"identity", "capability", "network"}
     assert _of(report, "identity") == {
-        "uid 0 to 999": "uid 1000000 to 1000999 on the host",
+        "root": "uid 1000000 on the host",
         "uid 1000": "the same",
+        "all others": "ids of its own",
     }
+    assert ("uid", 0, 1000000, 1000) in report.id_map
 
 
 def test_sealed_without_a_network() -> None:
@@ -120,6 +122,8 @@ def test_dials_beside_the_level() -> None:
     """What was set otherwise than the level has it stands beside it."""
     assert _report("full").dials == []
     assert _report("sealed", gpu=True, network="none").dials == ["--network none", "--gpu"]
+    folders = _report("sealed", custom_mounts=("~/a", "/b:ro"))
+    assert folders.dials == ["--custom-mounts ~/a", "--custom-mounts /b:ro"]
 
 
 def test_a_level_that_is_a_lie() -> None:
@@ -145,5 +149,18 @@ def test_a_level_that_is_a_lie() -> None:
 def test_json() -> None:
     """What the bus carries has every field."""
     document = json.loads(_report("project").to_json())
-    assert set(document) == {"name", "trust", "dials", "isolated", "summary", "crossings"}
+    assert set(document) == {
+        *("name", "trust", "dials", "isolated", "summary", "id_map", "crossings"),
+    }
     assert all(set(each) == {"kind", "what", "access", "meaning"} for each in document["crossings"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[", "{}", "[1]", '[{"Isuid": true}]', "null", '[{"Isuid": 1}]']
+)
+def test_an_id_map_that_makes_no_sense(text: str) -> None:
+    """Then it is still said that root is nobody."""
+    container = Container("dev", "Running", 1000, "x", "", {"volatile.idmap.current": text})
+    report = make_report(container, {}, None)
+    assert report.id_map == ()
+    assert _of(report, "identity")["root"] == "an id of its own"
