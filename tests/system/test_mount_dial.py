@@ -101,7 +101,7 @@ def _host_sources(name: str) -> list[str]:
 
 
 def test_a_folder_as_home(alice: User, fresh_name: str) -> None:
-    """A directory of the host is the home; it is made as the user, and keeps what is put there."""
+    """A directory of the host is the home; it is made and filled as the user, and keeps all."""
     folder = Path(alice.account.pw_dir) / "boxes" / fresh_name
     _create(alice, fresh_name, "--home", f"~/boxes/{fresh_name}", "--no-host-rootfs")
     text = _sh(alice, fresh_name, 'echo "$HOME" $(pwd); touch ~/inside; env | grep XDG_.*HOME')
@@ -110,6 +110,18 @@ def test_a_folder_as_home(alice: User, fresh_name: str) -> None:
     config = json.loads(incus("query", f"/1.0/instances/{fresh_name}"))["config"]
     assert config[names.KEY_HOME] == f"~/boxes/{fresh_name}"
     assert config[names.KEY_MOUNT_HOME] == "false"
+    skeleton = _sh(alice, fresh_name, "ls -A /etc/skel").split()
+    assert skeleton
+    assert {(folder / name).stat().st_uid for name in skeleton} == {alice.account.pw_uid}
+    shutil.rmtree(folder)
+
+
+def test_a_folder_with_something_in_it(alice: User, fresh_name: str) -> None:
+    """It stays as it is: it may be the home of another container."""
+    folder = Path(alice.account.pw_dir) / "used"
+    alice.run("sh", "-c", "mkdir ~/used && echo mine > ~/used/.profile")
+    _create(alice, fresh_name, "--home", "~/used")
+    assert _sh(alice, fresh_name, "ls -A ~; cat ~/.profile") == ".profile\nmine"
     shutil.rmtree(folder)
 
 

@@ -79,13 +79,15 @@ class CopyTree(NamedTuple):
     """Copy what is in the directory source into the directory target, as a skeleton.
 
     Files, directories and links are copied and given to uid and gid; set-id bits, devices and
-    whatever exists in target already are left out.
+    whatever exists in target already are left out. as_user: with the rights of uid and gid, where
+    target is the host's; what these may not read is left out, too.
     """
 
     source: str
     target: str
     uid: int
     gid: int
+    as_user: bool = False
 
 
 class Remove(NamedTuple):

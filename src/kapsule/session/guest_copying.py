@@ -4,10 +4,11 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from kapsule.session.guest_actions import Action, CopyTree, Remove
 from kapsule.session.guest_reading import READ_FLAGS
+from kapsule.session.sources import Caller, rights_of
 
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_SET_ID = 0o777
@@ -37,15 +38,46 @@ def own(descriptor: int, mode: int, uid: int, gid: int) -> None:
 
 def copy_tree(action: CopyTree) -> Iterator[Action]:
     """Carry out a CopyTree; yield what takes back each thing that was made. Raises OSError."""
+    steps = _copy_tree(action)
+    while True:
+        with _rights(action):
+            undo = next(steps, None)
+        if undo is None:
+            return
+        yield undo
+
+
+def _rights(action: CopyTree) -> AbstractContextManager[None]:
+    if not action.as_user:
+        return nullcontext()
+    return rights_of(Caller(action.uid, action.gid, (action.gid,)))
+
+
+def _copy_tree(action: CopyTree) -> Iterator[Action]:
     pending = [(action.source, action.target)]
     while pending:
         source, target = pending.pop()
-        for name in sorted(os.listdir(source)):
+        for name in _list(source, action):
             original, copy = os.path.join(source, name), os.path.join(target, name)
-            if not os.path.lexists(copy):
+            if not os.path.lexists(copy) and _is_readable(original, action):
                 yield from _copy(original, copy, action.uid, action.gid)
             if not os.path.islink(copy) and os.path.isdir(copy) and _is_directory(original):
                 pending.append((original, copy))
+
+
+def _list(source: str, action: CopyTree) -> list[str]:
+    try:
+        return sorted(os.listdir(source))
+    except PermissionError:
+        if action.as_user:
+            return []
+        raise
+
+
+def _is_readable(original: str, action: CopyTree) -> bool:
+    if not action.as_user or os.path.islink(original):
+        return True
+    return os.access(original, os.R_OK, effective_ids=True)
 
 
 def _copy(original: str, copy: str, uid: int, gid: int) -> Iterator[Action]:

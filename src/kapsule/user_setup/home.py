@@ -23,12 +23,15 @@ def home_path(user: HostUser) -> str:
     return normpath(user.home) if user.home else ""
 
 
-def plan_home(files: Files, user: HostUser, former_uids: Collection[int]) -> list[Action]:
+def plan_home(
+    files: Files, user: HostUser, former_uids: Collection[int], *, is_folder: bool = False
+) -> list[Action]:
     """Return what makes the home directory, filled from /etc/skel.
 
     files: what is at home_path() and SKELETON. former_uids: the uids that the user's account had
     in the guest, whose directory goes with it. A directory of somebody else stays as it is, and
-    one on another mount than the guest's root is the host's.
+    one on another mount than the guest's root is the host's. is_folder: whether that is a folder
+    which was chosen to be the home; it is filled if it is empty, with the user's own rights.
     """
     path = home_path(user)
     if not path.startswith("/") or path.strip("/") == "":
@@ -37,8 +40,11 @@ def plan_home(files: Files, user: HostUser, former_uids: Collection[int]) -> lis
     if home is None:
         make = MakeDirectory(path, _MODE, user.uid, user.gid, parents=True)
         return [make, *_fill(path, (), skeleton, user)]
-    if home.kind != DIRECTORY or home.mounted:
+    if home.kind != DIRECTORY:
         return []
+    if home.mounted:
+        is_new = is_folder and home.uid == user.uid and home.entries == ()
+        return _fill(path, (), skeleton, user, as_user=True) if is_new else []
     # Empty and root's: Incus made it to mount something there.
     if home.uid in former_uids or (home.uid == 0 and home.entries == ()):
         make = MakeDirectory(path, home.mode, user.uid, user.gid)
@@ -47,11 +53,16 @@ def plan_home(files: Files, user: HostUser, former_uids: Collection[int]) -> lis
 
 
 def _fill(
-    path: str, entries: tuple[str, ...] | None, skeleton: GuestFile | None, user: HostUser
+    path: str,
+    entries: tuple[str, ...] | None,
+    skeleton: GuestFile | None,
+    user: HostUser,
+    *,
+    as_user: bool = False,
 ) -> list[Action]:
     """Copy the skeleton into a directory that has nothing of it yet."""
     if skeleton is None or skeleton.kind != DIRECTORY or not skeleton.entries or entries is None:
         return []
     if set(skeleton.entries) & set(entries):
         return []
-    return [CopyTree(SKELETON, path, user.uid, user.gid)]
+    return [CopyTree(SKELETON, path, user.uid, user.gid, as_user)]

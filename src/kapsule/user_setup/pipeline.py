@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Set a host user up in a running container: one look at its files, one change of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kapsule import names
@@ -111,9 +112,10 @@ async def plan_groups(context: UserSetupContext) -> None:
 
 @USER_SETUP.step(400)
 async def plan_home(context: UserSetupContext) -> None:
-    """Plan the home directory, where the host's is not mounted."""
+    """Plan the home directory, where the host's is not mounted; fill an empty folder of theirs."""
     former = account.former_uids(context.before.passwd, context.user)
-    context.actions += home.plan_home(context.files, context.user, former)
+    is_folder = names.KEY_HOME in await _config(context)
+    context.actions += home.plan_home(context.files, context.user, former, is_folder=is_folder)
 
 
 @USER_SETUP.step(500)
@@ -144,9 +146,13 @@ async def plan_podman(context: UserSetupContext) -> None:
 
 
 async def _has_own_session(context: UserSetupContext) -> bool:
+    return (await _config(context)).get(names.KEY_SESSION_MODE) == "true"
+
+
+async def _config(context: UserSetupContext) -> Mapping[str, str]:
     registry, name = context.backend.registry, context.name
     container = registry.find(name) or await registry.refresh(name)
-    return bool(container and container.config.get(names.KEY_SESSION_MODE) == "true")
+    return container.config if container else {}
 
 
 async def _take_back(context: UserSetupContext) -> None:

@@ -476,6 +476,32 @@ def test_a_skeleton_spares_what_exists(tmp_path: Path) -> None:
 
 
 @needs_root
+def test_a_skeleton_with_the_users_rights(tmp_path: Path) -> None:
+    """What the user may not read is left out, and what they may not write is an error."""
+    skel, home = tmp_path / "skel", tmp_path / "home"
+    (skel / "open").mkdir(parents=True)
+    (skel / "open/file").write_text("to all")
+    (skel / "secret").write_text("root's")
+    (skel / "secret").chmod(0o600)
+    (skel / "closed").mkdir(mode=0o711)
+    (skel / "closed/file").write_text("not seen")
+    home.mkdir()
+    os.chown(home, 1234, 5678)
+    for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        above.chmod(0o711)
+    apply([CopyTree(str(skel), str(home), 1234, 5678, as_user=True)])
+    assert sorted(os.listdir(home)) == ["open"]
+    assert (home / "open/file").read_text() == "to all"
+    assert {each.stat().st_uid for each in home.rglob("*")} == {1234}
+    os.chown(home, 0, 0)
+    (home / "open/file").unlink()
+    (home / "open").rmdir()
+    with pytest.raises(PermissionError):
+        apply([CopyTree(str(skel), str(home), 1234, 5678, as_user=True)])
+    assert os.listdir(home) == []
+
+
+@needs_root
 def test_owners_are_as_asked(tmp_path: Path) -> None:
     """Files, directories, links and copies belong to the given ids, new parents to root."""
     (tmp_path / "skel").mkdir()

@@ -37,6 +37,19 @@ def test_a_mounted_home_is_never_touched(uid: int, entries: tuple[str, ...] | No
     assert plan(directory(uid, entries, mounted=True)) == []
 
 
+def test_an_empty_folder_as_home_is_filled() -> None:
+    """With the user's rights. One that has something in it, or is not theirs, stays."""
+
+    def plan_folder(home: GuestFile) -> list[Action]:
+        files = {HOME: home, "/etc/skel": SKELETON}
+        return plan_home(files, host_user(), {1500}, is_folder=True)
+
+    assert plan_folder(directory(1000, mounted=True)) == [COPY._replace(as_user=True)]
+    assert plan_folder(directory(1000, ("file",), mounted=True)) == []
+    assert plan_folder(directory(1000, None, mounted=True)) == []
+    assert plan_folder(directory(0, mounted=True)) == []
+
+
 @pytest.mark.parametrize("uid", [0, 1500])
 def test_an_empty_home_of_root_or_of_the_former_uid_becomes_the_users(uid: int) -> None:
     """Incus makes such a directory to mount at; another comes with an account of our name."""
