@@ -2,13 +2,12 @@
 """Session mode: the container has a user session of its own, with a bus that is not the host's."""
 
 import os
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.system.support import user_manager
 from tests.system.support.users import Result, User, incus
 
 NAME = "t-session"
@@ -27,14 +26,8 @@ def own(alice: User) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def host_bus(alice: User) -> Iterator[dict[str, str]]:
     """A session bus of alice's on the host, and the variables by which her programs find it."""
-    incus("version")
-    subprocess.run(["loginctl", "enable-linger", "alice"], check=True)
-    runtime = Path(f"/run/user/{alice.account.pw_uid}")
-    deadline = time.monotonic() + 30
-    while not (runtime / "bus").is_socket() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    yield {"XDG_RUNTIME_DIR": str(runtime), "DBUS_SESSION_BUS_ADDRESS": f"unix:path={runtime}/bus"}
-    subprocess.run(["loginctl", "disable-linger", "alice"], check=True)
+    yield user_manager.log_in(alice)
+    user_manager.log_out(alice)
 
 
 def _sh(user: User, name: str, script: str, env: dict[str, str] | None = None) -> Result:

@@ -21,7 +21,8 @@ PACKAGES = (
     # what the product and its tests run
     *("python3", "tmux", "vim-tiny", "busybox-static", "libcap2-bin"),
     # the desktop that containers share
-    *("weston", "wayland-utils", "xvfb", "x11-utils", "pulseaudio", "pipewire", "xdg-dbus-proxy"),
+    *("weston", "wayland-utils", "xvfb", "x11-utils", "pulseaudio"),
+    *("pipewire", "wireplumber", "xdg-dbus-proxy"),
     *("gpg", "gpg-agent", "openssh-client"),
 )
 

@@ -2,17 +2,22 @@
 """A desktop session on the host, with everything that a guest may use."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from tests.system.desktop import servers
-from tests.system.desktop.waiting import until
+from tests.system.support import user_manager
 from tests.system.support.users import User
 
 _SSH_FOLDER = "/tmp/ssh-tests"
-_SETTINGS = (".gnupg", ".config/pulse", ".local/state/pipewire", ".Xauthority", ".ssh")
+_SETTINGS = (
+    ".gnupg",
+    ".config/pulse",
+    ".config/pipewire",
+    ".local/state/pipewire",
+    ".Xauthority",
+    ".ssh",
+)
 
 
 class Desktop:
@@ -46,17 +51,14 @@ class Desktop:
 
     def log_in(self) -> None:
         """Start the user's systemd and all servers; what it has started itself is started anew."""
-        subprocess.run(["loginctl", "enable-linger", self.user.name], check=True)
-        until(lambda: servers.listens(self.bus.path))
+        user_manager.log_in(self.user)
         self.user.run("mkdir", "--parents", "--mode=700", _SSH_FOLDER)
         for name in NAMES:
             self.server(name).restart()
 
     def log_out(self) -> None:
         """End the user's systemd, with all servers; the runtime directory goes away."""
-        subprocess.run(["loginctl", "disable-linger", self.user.name], check=True)
-        subprocess.run(["loginctl", "terminate-user", self.user.name])
-        until(lambda: not Path(self.runtime).exists())
+        user_manager.log_out(self.user)
         shutil.rmtree(_SSH_FOLDER, ignore_errors=True)
 
 

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from tests.system.desktop.desktop import Desktop
-from tests.system.desktop.waiting import until
 from tests.system.support.users import Result, incus
+from tests.system.support.waiting import until
 
 # The environment of somebody who has no desktop.
 NOTHING = {"XDG_RUNTIME_DIR": "/nowhere"}

@@ -10,13 +10,25 @@ import tempfile
 from pathlib import Path
 
 from tests.system.desktop.pictures import Picture, read_png, read_xwd
-from tests.system.desktop.waiting import until
 from tests.system.support.users import User
+from tests.system.support.waiting import until
 
 KEY_OWNER = "Alice <alice@example.org>"
 SERVICE = "org.kde.kapsule.tests.HostOnly"
 _FAMILY_LOCAL, _FAMILY_WILD = 256, 0xFFFF
 _NO_SUCH_UNIT = 5  # systemctl(1), "Exit status"
+# What is played is linked to it by WirePlumber, as to a sound card.
+_PIPEWIRE_SINK = """context.objects = [{
+    factory = adapter
+    args = {
+        factory.name = support.null-audio-sink
+        node.name = loudspeaker
+        media.class = Audio/Sink
+        audio.position = [ MONO ]
+        object.linger = true
+    }
+}]
+"""
 _PASSPHRASE = "only the host's agent remembers it"
 
 
@@ -154,8 +166,15 @@ class PipeWire(Server):
     answer = 'host-name: "box"'
 
     def __init__(self, user: User) -> None:
-        units = ("pipewire.socket", "pipewire.service")
+        units = ("pipewire.socket", "pipewire.service", "wireplumber.service")
         super().__init__(user, f"{runtime(user)}/pipewire-0", *units)
+
+    def start(self) -> None:
+        """Start it with a sink that drops what it gets, but lets it be recorded."""
+        folder = f"{self.user.account.pw_dir}/.config/pipewire/pipewire.conf.d"
+        self.run("mkdir", "--parents", folder)
+        self.run("sh", "-c", f"cat > {folder}/sink.conf", data=_PIPEWIRE_SINK.encode())
+        super().start()
 
 
 class SessionBus(Server):

@@ -10,8 +10,8 @@ from tests.system.desktop.desktop import NAMES
 from tests.system.desktop.guest import NOTHING, Guest, Session
 from tests.system.desktop.servers import Weston
 from tests.system.desktop.sockets import Speaker
-from tests.system.desktop.waiting import until
 from tests.system.support.users import incus
+from tests.system.support.waiting import until
 
 ALL = [pytest.param(name, marks=pytest.mark.main) if name == "wayland" else name for name in NAMES]
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Programs in a container use the host's display, sound, bus and agents."""
 
+import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ import pytest
 from tests.system.desktop import servers, tones
 from tests.system.desktop.desktop import NAMES
 from tests.system.desktop.guest import Guest
-from tests.system.desktop.waiting import until
+from tests.system.support.waiting import until
 
 GREEN, WHITE = 0x20C040, 0xFFFFFF
 # What Snap does to a program: a mount namespace of its own, without /.kapsule.
@@ -88,6 +90,30 @@ def test_sound_is_heard(guest: Guest, tmp_path: Path) -> None:
         recorder.terminate()
     assert tones.heard(recording.read_bytes(), 440) > 1
     assert tones.heard(recording.read_bytes(), 554) == 0
+
+
+def test_pipewire_is_heard(guest: Guest, tmp_path: Path) -> None:
+    """The same with PipeWire's own clients, which the host's session manager links to the sink."""
+    desktop = guest.desktop
+    recording = tmp_path / "recording.wav"
+    shutil.chown(tmp_path, desktop.user.name)
+    tmp_path.parent.chmod(0o711)
+    tmp_path.parent.parent.chmod(0o711)
+    sink = ("--target=loudspeaker", "-P", "{ stream.capture.sink = true }")
+    samples = ("--format=s16", f"--rate={tones.RATE}", "--channels=1")
+    with desktop.user.popen(
+        "pw-record", *sink, *samples, str(recording), env=desktop.environment
+    ) as recorder:
+        try:
+            until(lambda: recording.exists() and recording.stat().st_size > tones.RATE)
+            script = "cat > /tmp/tone.wav && pw-play /tmp/tone.wav"
+            played = guest.enter("sh", "-ec", script, data=tones.wave_file(tones.tone(440, 2)))
+            assert played.code == 0, played.error
+        finally:
+            recorder.send_signal(signal.SIGINT)
+    sound = tones.of_wave_file(recording.read_bytes())
+    assert tones.heard(sound, 440) > 1
+    assert tones.heard(sound, 554) == 0
 
 
 def test_signing_with_the_hosts_agent(guest: Guest) -> None:

@@ -2,7 +2,9 @@
 """Sound as samples: 16 bits, little endian, one channel."""
 
 import array
+import io
 import math
+import wave
 
 RATE = 44100  # samples a second, what PulseAudio's null sink has
 _BLOCK = RATE // 20
@@ -14,6 +16,24 @@ def tone(hertz: float, seconds: float) -> bytes:
     step = 2 * math.pi * hertz / RATE
     count = int(RATE * seconds)
     return array.array("h", (int(8000 * math.sin(step * at)) for at in range(count))).tobytes()
+
+
+def wave_file(samples: bytes) -> bytes:
+    """Return a WAVE file of them."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(RATE)
+        writer.writeframes(samples)
+    return file.getvalue()
+
+
+def of_wave_file(content: bytes) -> bytes:
+    """Return the samples of one."""
+    with wave.open(io.BytesIO(content)) as reader:
+        assert (reader.getnchannels(), reader.getsampwidth(), reader.getframerate()) == (1, 2, RATE)
+        return bytes(reader.readframes(reader.getnframes()))
 
 
 def heard(recording: bytes, hertz: float) -> float:
