@@ -2,8 +2,10 @@
 """Guests run what people run: Podman in them, and nothing that would meddle with the network."""
 
 import asyncio
+import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,18 +33,28 @@ def _may_raise_limits() -> bool:
 AS_ROOT = () if _may_raise_limits() else ("--cgroups=disabled",)
 
 
-@pytest.fixture(scope="module")
-def tarball(alice: User) -> Iterator[Path]:
-    """An image for Podman, without any network: BusyBox alone."""
-    tree, archive = Path("/tmp/bb"), Path(alice.account.pw_dir) / "bb.tar"
+@contextmanager
+def busybox_image(user: User) -> Iterator[Path]:
+    """Have an image for Podman and Docker, without any network: BusyBox alone."""
+    tree, archive = Path("/tmp/bb"), Path(user.account.pw_dir) / "bb.tar"
     (tree / "bin").mkdir(parents=True)
     subprocess.run(["cp", "/bin/busybox", tree / "bin/busybox"], check=True)
     for applet in ("sh", "echo", "id"):
         (tree / "bin" / applet).symlink_to("busybox")
     subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True)
     archive.chmod(0o644)
-    yield archive
-    archive.unlink()
+    try:
+        yield archive
+    finally:
+        archive.unlink()
+        shutil.rmtree(tree)
+
+
+@pytest.fixture(scope="module")
+def tarball(alice: User) -> Iterator[Path]:
+    """An image of BusyBox."""
+    with busybox_image(alice) as archive:
+        yield archive
 
 
 @pytest.fixture(scope="module", params=["default", "session"])

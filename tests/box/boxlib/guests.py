@@ -12,7 +12,7 @@ from pathlib import Path
 from . import cache, debian
 
 SCRIPTS = Path(__file__).parents[1] / "guests"
-NAMES = ("debian", "desktop", "ubuntu-like", "busybox", "noshell", "hung")
+NAMES = ("debian", "desktop", "docker", "ubuntu-like", "busybox", "noshell", "hung")
 DEBIAN_PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "sudo", "locales"),
     *("iproute2", "procps", "bash", "login", "passwd", "util-linux", "tmux", "vim-tiny"),
@@ -24,6 +24,7 @@ DESKTOP_PACKAGES = (
     *("gpg", "gpg-agent", "openssh-client", "dbus-bin", "netcat-openbsd"),
     *("podman", "crun", "uidmap", "fuse-overlayfs", "slirp4netns", "passt", "nftables"),
 )
+DOCKER_PACKAGES = ("docker.io", "iptables")
 # One that draws, needs no input device and no other library; the rest of its package is large.
 WAYLAND_CLIENT = "usr/bin/weston-simple-shm"
 COMPILER_SUITE = "bookworm"
@@ -43,6 +44,10 @@ def images(suite: str, host: Path) -> Path:
         debian.bootstrap(tree, suite, (*DEBIAN_PACKAGES, *DESKTOP_PACKAGES), hook)
         shutil.copy(host / WAYLAND_CLIENT, tree / WAYLAND_CLIENT)
         _pack(folder, "desktop", tree)
+        cache.remove_tree(tree)
+        tree.mkdir()
+        debian.bootstrap(tree, suite, (*DEBIAN_PACKAGES, *DOCKER_PACKAGES), hook)
+        _pack(folder, "docker", tree)
         cache.remove_tree(tree)
         tree.mkdir()
         debian.bootstrap(tree, suite, DEBIAN_PACKAGES, hook)
