@@ -131,7 +131,10 @@ def test_a_mount_in_a_folder_as_home(alice: User, fresh_name: str) -> None:
     words = ("--home", "~/folder", "--custom-mounts", "~/deep/er/x")
     _create(alice, fresh_name, *words)
     alice.run("sh", "-c", "echo seen > ~/deep/er/x/file")
-    assert _sh(alice, fresh_name, "cat ~/deep/er/x/file; ls ~") == "seen\ndeep"
+    assert (
+        _sh(alice, fresh_name, "cat ~/deep/er/x/file; ls -A ~ | grep -e deep -e .profile")
+        == "seen\n.profile\ndeep"
+    )
     made = (home / "folder/deep", home / "folder/deep/er", home / "deep/er")
     assert {each.stat().st_uid for each in made} == {alice.account.pw_uid}
     incus("delete", "--force", fresh_name)

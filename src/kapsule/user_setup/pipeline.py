@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from kapsule import names
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import FROZEN
+from kapsule.containers.custom_mounts import stored_mounts
 from kapsule.errors import Busy, GuestError
 from kapsule.host.users import HostUser
 from kapsule.incus import instances
@@ -114,8 +115,10 @@ async def plan_groups(context: UserSetupContext) -> None:
 async def plan_home(context: UserSetupContext) -> None:
     """Plan the home directory, where the host's is not mounted; fill an empty folder of theirs."""
     former = account.former_uids(context.before.passwd, context.user)
-    is_folder = names.KEY_HOME in await _config(context)
-    context.actions += home.plan_home(context.files, context.user, former, is_folder=is_folder)
+    config = await _config(context)
+    mounts = home.mounts_in_home(stored_mounts(config), context.user)
+    folder = mounts if names.KEY_HOME in config else None
+    context.actions += home.plan_home(context.files, context.user, former, folder=folder)
 
 
 @USER_SETUP.step(500)

@@ -2,7 +2,7 @@
 import pytest
 
 from kapsule.session.guest_actions import Action, CopyTree, GuestFile, MakeDirectory
-from kapsule.user_setup.home import home_path, plan_home
+from kapsule.user_setup.home import home_path, mounts_in_home, plan_home
 
 from .guests import host_user
 
@@ -38,16 +38,23 @@ def test_a_mounted_home_is_never_touched(uid: int, entries: tuple[str, ...] | No
 
 
 def test_an_empty_folder_as_home_is_filled() -> None:
-    """With the user's rights. One that has something in it, or is not theirs, stays."""
+    """With the user's rights. One that has something but mounts in it, or is not theirs, stays."""
 
     def plan_folder(home: GuestFile) -> list[Action]:
         files = {HOME: home, "/etc/skel": SKELETON}
-        return plan_home(files, host_user(), {1500}, is_folder=True)
+        return plan_home(files, host_user(), {1500}, folder={"src"})
 
+    assert plan_folder(directory(1000, ("src",), mounted=True)) == [COPY._replace(as_user=True)]
     assert plan_folder(directory(1000, mounted=True)) == [COPY._replace(as_user=True)]
     assert plan_folder(directory(1000, ("file",), mounted=True)) == []
     assert plan_folder(directory(1000, None, mounted=True)) == []
     assert plan_folder(directory(0, mounted=True)) == []
+
+
+def test_what_mounts_need_in_the_home() -> None:
+    """The first name of those that lie in it, however they are written."""
+    texts = ["~/src/a:ro", f"{HOME}/doc", "/srv/x", "~", "~/b:rw"]
+    assert mounts_in_home(texts, host_user()) == {"src", "doc", "~", "b"}
 
 
 @pytest.mark.parametrize("uid", [0, 1500])
