@@ -8,11 +8,12 @@ changed. What is missing is put in place in one go, by a process of ours (sessio
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from kapsule.linux import mounts
-from kapsule.session import bus_proxy, copies, directories, mounter, runs, sources
+from kapsule.session import border, bus_proxy, copies, directories, mounter, runs, sources
 from kapsule.session.directories import Directory
 from kapsule.session.folders import Folder, is_below
 from kapsule.session.mounter import Ground, Piece
@@ -45,7 +46,37 @@ class Shared(NamedTuple):
 
 
 def share(plan: Plan, init: int, pidfd: int) -> Shared:
-    """Share with a container what is planned. init, pidfd: the container's init. Raises OSError."""
+    """Share with a container what is planned. init, pidfd: the container's init.
+
+    Raises ProcessLookupError when the container has stopped, OSError.
+    """
+    with _while_it_runs(pidfd):
+        return _share(plan, init, pidfd)
+
+
+def unshare(targets: Iterable[str], init: int, pidfd: int) -> list[str]:
+    """Take away what a container shows at targets; return what could not be, in words.
+
+    Raises as share() does.
+    """
+    with _while_it_runs(pidfd):
+        ground = Ground(pidfd, mounter.is_isolated(init), Maker(0, 0, ()))
+        with runs.locked(init, _LOCK):
+            return list(mounter.take_away(list(targets), ground).values())
+
+
+@contextmanager
+def _while_it_runs(pidfd: int) -> Iterator[None]:
+    """Take failures for the end of the container where that is what happened."""
+    try:
+        yield
+    except OSError as error:
+        if border.is_alive(pidfd):
+            raise
+        raise ProcessLookupError("The container has stopped") from error
+
+
+def _share(plan: Plan, init: int, pidfd: int) -> Shared:
     signal.alarm(mounter.PATIENCE)  # ends this process: a look at files can take for ever
     shares = bus_proxy.with_proxies(plan.shares, plan.caller, init, pidfd)
     with (
@@ -60,13 +91,6 @@ def share(plan: Plan, init: int, pidfd: int) -> Shared:
             if source.share.variable and source.share.target not in failed
         }
         return Shared(variables, [*gone, *notes, *failed.values()])
-
-
-def unshare(targets: Iterable[str], init: int, pidfd: int) -> list[str]:
-    """Take away what a container shows at targets; return what could not be, in words."""
-    ground = Ground(pidfd, mounter.is_isolated(init), Maker(0, 0, ()))
-    with runs.locked(init, _LOCK):
-        return list(mounter.take_away(list(targets), ground).values())
 
 
 def _put_missing(
