@@ -229,6 +229,8 @@ def _limits(pid: int, *, is_init: bool) -> tuple[tuple[int, tuple[int, int]], ..
         soft, hard = (_limit_value(word) for word in line[25:].split()[:2])
         if is_init and kind == resource.RLIMIT_NOFILE:
             soft = min(soft, _SOFT_DESCRIPTORS)  # init raised its own, not that of what it starts
+        if is_init and kind == resource.RLIMIT_CORE:
+            soft = 0  # systemd 257 raises that as well
         limits.append((kind, (soft, hard)))
     return tuple(limits)
 

@@ -10,19 +10,20 @@ import pytest
 from tests.system.isolated.guest import Guest
 from tests.system.support.users import incus
 
-# What a process says of itself, one fact a line. It lies in a file of the guest's: systemd-run
+# What processes of a shell say of themselves, one fact a line (the shell itself has signals
+# blocked while it starts them). It lies in a file of the guest's: systemd-run
 # has an idea of its own what a dollar means.
 _PROGRAM = "/usr/local/bin/facts"
 _SCRIPT = """
 for kind in user mnt pid net uts ipc cgroup time; do
     echo "namespace $kind: $(readlink /proc/self/ns/$kind)"
 done
-grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|SigBlk|Umask)' /proc/$$/status
-sed 's/  */ /g; s/^/limit /' /proc/$$/limits
-echo "label: $(cat /proc/$$/attr/current 2>/dev/null)"
-echo "oom score: $(cat /proc/$$/oom_score_adj)"
-echo "id maps: $(cat /proc/$$/uid_map /proc/$$/gid_map | tr '\\n' ' ')"
-echo "root: $(stat -L -c %d:%i /proc/$$/root)"
+grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|SigBlk|Umask)' /proc/self/status
+sed 's/  */ /g; s/^/limit /' /proc/self/limits
+echo "label: $(cat /proc/self/attr/current 2>/dev/null)"
+echo "oom score: $(cat /proc/self/oom_score_adj)"
+echo "id maps: $(cat /proc/self/uid_map /proc/self/gid_map | tr '\\n' ' ')"
+echo "root: $(stat -L -c %d:%i /proc/self/root)"
 """
 _OWN = "systemd-run --quiet --pipe --wait --collect"
 _DIFFERENT = ("Groups",)  # a login has those that pam_group gives
