@@ -8,6 +8,9 @@ from kapsule.host.users import HostUser
 # for rootless containers in it.
 _IDS = 262_144
 _ROOT = 0
+# The kernel keeps keys by uid, not by user namespace: who has the owner's uid inside could read
+# the owner's keys of the host. keyrings(7); ENOSYS is what programs expect of a kernel without.
+_NO_KEYS = "".join(f"{call} errno 38\n" for call in ("keyctl", "add_key", "request_key"))
 
 
 def isolate(owner: HostUser) -> dict[str, str]:
@@ -24,6 +27,7 @@ def isolate(owner: HostUser) -> dict[str, str]:
         "security.idmap.size": str(_IDS),
         # It tells a guest about its host and lets it change its own configuration.
         "security.guestapi": "false",
+        "security.syscalls.deny": _NO_KEYS,
         **_same_ids(owner),
     }
 
@@ -40,7 +44,9 @@ def _same_ids(owner: HostUser) -> dict[str, str]:
 def bridge_device() -> dict[str, str]:
     """Return the network interface of a container behind the bridge.
 
-    It cannot pretend to be another machine, and does not see the other containers.
+    It cannot pretend to be another machine, neither by its hardware address nor by an IP address,
+    and does not see the other containers. So it has one address of each kind: what DHCP gives it,
+    and what comes of its hardware address for IPv6.
     Source: Incus doc/reference/devices_nic.md.
     """
     return {
@@ -48,5 +54,7 @@ def bridge_device() -> dict[str, str]:
         "network": names.BRIDGE,
         "name": "eth0",
         "security.mac_filtering": "true",
+        "security.ipv4_filtering": "true",
+        "security.ipv6_filtering": "true",
         "security.port_isolation": "true",
     }

@@ -21,6 +21,7 @@ from kapsule.options.table import CREATE_OPTIONS
 _CONFIG = frozenset(
     {
         *("security.privileged", "security.nesting", "security.guestapi"),
+        "security.syscalls.deny",
         *("security.idmap.isolated", "security.idmap.size", "raw.idmap", RAW_LXC),
         *(key_of(option.key) for option in CREATE_OPTIONS.options),
         names.KEY_SOURCES,

@@ -95,6 +95,8 @@ def test_isolated_config() -> None:
     assert config["security.idmap.isolated"] == "true"
     assert config["security.guestapi"] == "false"
     assert config["raw.idmap"] == "uid 1000 1000\ngid 1000 1000"
+    denied = {line.split()[0] for line in config["security.syscalls.deny"].splitlines()}
+    assert denied == {"keyctl", "add_key", "request_key"}
     assert "raw.lxc" not in config
 
 
@@ -201,7 +203,8 @@ def test_network_devices(network: str, there: bool) -> None:
     assert ("eth0" in devices) is there
     if there:
         assert devices["eth0"]["network"] == "kapsulebr0"
-        assert devices["eth0"]["security.mac_filtering"] == "true"
+        for kind in ("mac", "ipv4", "ipv6"):
+            assert devices["eth0"][f"security.{kind}_filtering"] == "true"
         assert devices["eth0"]["security.port_isolation"] == "true"
 
 
