@@ -5,7 +5,7 @@ export PREFIX DESTDIR
 # As it was typed: make would take a $ for one of its own variables.
 override export CMD := $(value CMD)
 
-.PHONY: help run stop test unit check bench install uninstall generate clean
+.PHONY: help run stop test unit check bench attack install uninstall generate clean
 
 help:
 	@echo 'make run [CMD="..."]   enter the default container, after installing and starting what it takes'
@@ -13,6 +13,7 @@ help:
 	@echo 'make test              all tests, with what they need installed first'
 	@echo 'make unit              only the tests that need no Incus'
 	@echo 'make check             format, lint and types'
+	@echo 'make attack            try to get out of containers, and count what is refused'
 	@echo 'make bench             measure, and compare with the budgets'
 	@echo 'make install           into DESTDIR; PREFIX=/usr'
 	@echo 'make uninstall         remove what "make install" put there'
@@ -37,6 +38,9 @@ check:
 
 bench:
 	@scripts/bench
+
+attack:
+	@scripts/attack
 
 install:
 	@scripts/install
