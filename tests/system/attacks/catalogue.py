@@ -2,27 +2,35 @@
 """The list of all attacks, in the order in which they are carried out. Pure."""
 
 from tests.system.attacks import (  # each puts its own into the list
+    callers,
     cgroups,
     devices,
     entering,
     kernel,
+    keys,
+    neighbours,
     network,
     processes,
     resources,
     shared_folders,
+    shared_mounts,
     sockets,
 )
 from tests.system.attacks.attack import ATTACKS, Attack
 
 _MODULES = (
     shared_folders,
+    shared_mounts,
     devices,
     kernel,
+    keys,
     processes,
     cgroups,
     network,
+    neighbours,
     sockets,
     entering,
+    callers,
     resources,
 )
 

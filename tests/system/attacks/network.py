@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Attacks by network: on the host's services and settings, and on other containers."""
 
-import contextlib
 import functools
 import json
 import socket
-import subprocess
 import threading
-import time
 from pathlib import Path
 
 from kapsule import names
@@ -18,11 +15,9 @@ from tests.system.attacks.attack import (
     PROJECT,
     SEALED,
     Absent,
-    Refused,
     attack,
     expect,
 )
-from tests.system.attacks.inside import network as attacker
 from tests.system.attacks.listeners import ABSTRACT, GREETING, PORT
 from tests.system.attacks.processes import SAME_NETWORK
 from tests.system.attacks.scene import Scene
@@ -30,43 +25,43 @@ from tests.system.support.users import incus
 
 HOSTS_NETWORK = {FULL: SAME_NETWORK, HOME: SAME_NETWORK}
 _SERVED = "the bridge serves addresses and names"
-_OTHER_PORT = 7712
-_TEXT = "hello neighbour"
 
 
-def _bridge(scene: Scene) -> str:
+def bridge(scene: Scene) -> str:
     """Return the bridge's IPv4 address."""
     return next(each for each in scene.listeners.addresses(names.BRIDGE) if "." in each)
 
 
-def _own_address(scene: Scene, level: str) -> str:
+def own_address(scene: Scene, level: str) -> str:
     """Return the IPv4 address that the bridge's DHCP server keeps for a container."""
-    leases = json.loads(incus("network", "list-leases", names.BRIDGE, "--format=json"))
-    found = [each["address"] for each in leases if each["hostname"] == scene.name(level)]
-    return next(str(address) for address in found if "." in address)
+    if level not in scene.addresses:
+        leases = json.loads(incus("network", "list-leases", names.BRIDGE, "--format=json"))
+        found = [each["address"] for each in leases if each["hostname"] == scene.name(level)]
+        scene.addresses[level] = next(str(address) for address in found if "." in address)
+    return scene.addresses[level]
 
 
-def _go_online(scene: Scene, actor: Actor) -> None:
+def go_online(scene: Scene, actor: Actor) -> None:
     """Have an isolated container use its address, whether it has asked for it or not."""
     if actor.level in (PROJECT, SEALED):
-        own = _own_address(scene, actor.level) + "/24"
-        actor("network.configure", own, _bridge(scene))
+        own = own_address(scene, actor.level) + "/24"
+        actor("network.configure", own, bridge(scene))
 
 
 def _reach(scene: Scene, root: Actor, family: str, kind: str, address: str) -> str:
-    _go_online(scene, root)
+    go_online(scene, root)
     text = root("network.connect", family, kind, address, PORT)
     return expect(text == GREETING, text)
 
 
 @attack("bridge-tcp", "Reach a service of the host by the bridge's address", open_at=HOSTS_NETWORK)
 def _(scene: Scene, root: Actor) -> str:
-    return _reach(scene, root, "AF_INET", "SOCK_STREAM", _bridge(scene))
+    return _reach(scene, root, "AF_INET", "SOCK_STREAM", bridge(scene))
 
 
 @attack("bridge-udp", "Reach a service of the host by UDP", open_at=HOSTS_NETWORK)
 def _(scene: Scene, root: Actor) -> str:
-    return _reach(scene, root, "AF_INET", "SOCK_DGRAM", _bridge(scene))
+    return _reach(scene, root, "AF_INET", "SOCK_DGRAM", bridge(scene))
 
 
 @attack("other-address", "Reach a service by another address of the host", open_at=HOSTS_NETWORK)
@@ -136,8 +131,8 @@ def _vsock_works() -> bool:
     open_at={**HOSTS_NETWORK, PROJECT: _SERVED, SEALED: _SERVED},
 )
 def _(scene: Scene, root: Actor) -> str:
-    _go_online(scene, root)
-    return expect(True, f"{root('network.dns', _bridge(scene))} bytes")
+    go_online(scene, root)
+    return expect(True, f"{root('network.dns', bridge(scene))} bytes")
 
 
 @attack("interfaces", "Make a network interface on the host", open_at=HOSTS_NETWORK)
@@ -176,130 +171,6 @@ def _(scene: Scene, root: Actor) -> str:
     finally:
         stop.set()
         thread.join()
-
-
-def _neighbour(level: str) -> str:
-    return SEALED if level == PROJECT else PROJECT
-
-
-@attack("neighbour", "Reach another container on the bridge", open_at=HOSTS_NETWORK)
-def _(scene: Scene, root: Actor) -> str:
-    neighbour = scene.actor(_neighbour(root.level))
-    _go_online(scene, neighbour)
-    _go_online(scene, root)
-    neighbour("network.serve_for_a_while", _OTHER_PORT, _TEXT, 3.0)
-    address = _own_address(scene, neighbour.level)
-    text = root("network.connect", "AF_INET", "SOCK_STREAM", address, _OTHER_PORT)
-    return expect(text == _TEXT, text)
-
-
-def _heard_on_bridge(scene: Scene, root: Actor, source: str, address: str = "") -> bool:
-    """Whether the host sees on its bridge that a container says: this address is at source."""
-    _go_online(scene, root)
-    isolated = root.level in (PROJECT, SEALED)
-    address = address or (_own_address(scene, root.level) if isolated else _bridge(scene))
-    heard: list[bool] = []
-    host = scene.actor("")
-    listener = threading.Thread(
-        target=lambda: heard.append(host("network.listen_in", "forged", 0.8, names.BRIDGE))
-    )
-    listener.start()
-    for _ in range(3):
-        time.sleep(0.15)
-        with contextlib.suppress(Refused):
-            _call_out(root, "eth0" if isolated else names.BRIDGE, source, address)
-    listener.join()
-    return heard == [True]
-
-
-def _call_out(root: Actor, interface: str, source: str, address: str) -> None:
-    """Send one such packet; the host's own listener is busy, so its root sends by itself."""
-    if root.is_host:
-        attacker.claim_address(interface, address, source)
-    else:
-        root("network.claim_address", interface, address, source)
-
-
-def _true_packet(scene: Scene, _: Actor) -> str:
-    root = scene.actor(PROJECT)
-    source = root("network.own_hardware_address", "eth0")
-    return expect(_heard_on_bridge(scene, root, source), "the truth is heard")
-
-
-_STRANGER = "02:00:00:00:00:99"
-
-
-@attack(
-    "forged-hardware-address",
-    "Send packets from another machine's hardware address",
-    open_at=HOSTS_NETWORK,
-    control=_true_packet,
-)
-def _(scene: Scene, root: Actor) -> str:
-    return expect(_heard_on_bridge(scene, root, _STRANGER), "the packet was heard")
-
-
-@attack(
-    "forged-address",
-    "Tell the bridge that another machine's address is here",
-    open_at=HOSTS_NETWORK,
-    control=_true_packet,
-)
-def _(scene: Scene, root: Actor) -> str:
-    isolated = root.level in (PROJECT, SEALED)
-    source = root("network.own_hardware_address", "eth0" if isolated else names.BRIDGE)
-    heard = _heard_on_bridge(scene, root, source, _bridge(scene))
-    return expect(heard, "the packet was heard")
-
-
-@attack(
-    "changed-hardware-address",
-    "Give the interface another machine's hardware address",
-    open_at=HOSTS_NETWORK,
-    control=_true_packet,
-)
-def _(scene: Scene, root: Actor) -> str:
-    if root.level not in (PROJECT, SEALED):
-        return expect(_heard_on_bridge(scene, root, _STRANGER), "the packet was heard")
-    before = root("network.own_hardware_address", "eth0")
-    root("network.change_hardware_address", "eth0", _STRANGER)
-    try:
-        heard = _heard_on_bridge(scene, root, _STRANGER)
-    finally:
-        root("network.change_hardware_address", "eth0", before)
-    return expect(heard, "packets pass")
-
-
-def _impersonate(scene: Scene, root: Actor, address: str) -> str:
-    """Serve at an address, and say whether the host talks to us when it means that address."""
-    subprocess.run(["ip", "neighbour", "flush", "dev", names.BRIDGE], check=True)
-    root("network.configure", address + "/24", _bridge(scene))
-    root("network.serve_for_a_while", _OTHER_PORT, "impostor", 3.0)
-    try:
-        host = scene.actor("")
-        text = host("network.connect", "AF_INET", "SOCK_STREAM", address, _OTHER_PORT)
-        return expect(text == "impostor", text)
-    finally:
-        root("network.drop_address", address + "/24")
-        _go_online(scene, root)
-
-
-def _be_oneself(scene: Scene, _: Actor) -> str:
-    return _impersonate(scene, scene.actor(PROJECT), _own_address(scene, PROJECT))
-
-
-@attack(
-    "neighbours-address",
-    "Take another machine's address, and have the host talk to the wrong one",
-    open_at=HOSTS_NETWORK,
-    control=_be_oneself,
-)
-def _(scene: Scene, root: Actor) -> str:
-    if root.level in (PROJECT, SEALED):
-        return _impersonate(scene, root, _bridge(scene).rpartition(".")[0] + ".250")
-    hardware = Path(f"/sys/class/net/{names.BRIDGE}/address").read_text().strip()
-    root("network.claim_address", names.BRIDGE, _bridge(scene), hardware)
-    return "it speaks for any address on the bridge"
 
 
 @attack("tap", "Make a virtual interface on the host", open_at=HOSTS_NETWORK)

@@ -41,6 +41,7 @@ class Scene:
 
     secret: what is in the files and processes that nobody may read. victim: a process of alice's.
     witness: a process of root's whose working directory and a descriptor lead to bob's files.
+    addresses: on the bridge, by level.
     """
 
     secret: str
@@ -50,6 +51,7 @@ class Scene:
     alice: User = field(default_factory=lambda: User("alice"))
     bob: User = field(default_factory=lambda: User("bob"))
     actors: dict[str, actor.Actor] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
 
     bobs_file = "/home/bob/secret"
     unshared_file = str(DISK / "private/secret")
