@@ -14,6 +14,7 @@ from tests.system.support.users import User
 
 _HERE = Path(__file__).parent
 INSIDE = "/opt/attacker"
+_MOUNTING = ("mounts.", "cgroups.")
 _AGENT = ("-S", "-B", "-m", "inside.agent")
 
 
@@ -40,12 +41,17 @@ class Actor:
         """Whether it still answers."""
         return not self._is_gone and self._process.poll() is None
 
-    def __call__(self, call: str, *arguments: Any, uid: int = 0, private: bool = True) -> Any:
+    def __call__(
+        self, call: str, *arguments: Any, uid: int = 0, private: bool | None = None
+    ) -> Any:
         """Return what a function of `inside` returns.
 
-        call: "module.function". uid: who makes it. private: whether its mounts are its own.
+        call: "module.function". uid: who makes it. private: whether its mounts are its own; None:
+        where the function is one that mounts.
         Raises Refused with the system's reason.
         """
+        if private is None:
+            private = call.startswith(_MOUNTING)
         request = {"call": call, "arguments": arguments, "uid": uid, "private": private}
         assert self._process.stdin
         self._process.stdin.write(json.dumps(request).encode() + b"\n")

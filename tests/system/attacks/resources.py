@@ -34,7 +34,7 @@ def _(scene: Scene, root: Actor) -> str:
     host = scene.actor("other") if False else None
     del host
     program = "import os, fcntl; r, w = os.pipe(); print(fcntl.fcntl(r, 1032))"
-    worker = threading.Thread(target=lambda: root("resources.hold_pipes", 3.0, uid=1000))
+    worker = threading.Thread(target=lambda: root("resources.hold_pipes", 2.0, uid=1000))
     worker.start()
     sizes = [65536]
     while worker.is_alive() and sizes[-1] == 65536:
@@ -53,7 +53,7 @@ def _(scene: Scene, root: Actor) -> str:
 )
 def _(scene: Scene, root: Actor) -> str:
     program = "import ctypes, sys; sys.exit(ctypes.CDLL(None).inotify_init1(0) < 0)"
-    worker = threading.Thread(target=lambda: root("resources.hold_watches", 3.0, 20))
+    worker = threading.Thread(target=lambda: root("resources.hold_watches", 2.0, 20))
     worker.start()
     codes = [0]
     while worker.is_alive() and codes[-1] == 0:

@@ -73,9 +73,9 @@ class Scene:
         return self.actors[level]
 
     def init(self, level: str) -> int:
-        """Return the process id, on the host, of a container's init."""
-        [found] = json.loads(incus("list", "--format=json", f"^{self.name(level)}$"))
-        return int(found["state"]["pid"])
+        """Return the process id, on the host, of a container's init; 0 while it restarts."""
+        state = incus("query", f"/1.0/instances/{self.name(level)}/state", check=False)
+        return int(json.loads(state)["pid"]) if state else 0
 
     def wait_for_restart(self, level: str, before: int) -> None:
         """Wait until a container has another init than before, and can be entered."""

@@ -53,7 +53,9 @@ class Guest:
 
     def init(self) -> int:
         """Return the process id of its init on the host."""
-        return int(json.loads(incus("query", f"/1.0/instances/{self.name}/state"))["pid"])
+        # Incus has no answer, but an error, in the moment of a restart.
+        state = incus("query", f"/1.0/instances/{self.name}/state", check=False)
+        return int(json.loads(state)["pid"]) if state else 0
 
     def mount_at(self, point: str) -> Mount | None:
         """Return what is mounted at a place in it, the uppermost; None where nothing is."""

@@ -26,8 +26,14 @@ def has_booted(name: str) -> None:
 
 def address_of(name: str) -> str:
     """Return the address that it has got from the bridge; wait for it."""
-    _until(lambda: bool(_address(name)))
-    return _address(name)
+    found: list[str] = []
+
+    def has_one() -> bool:
+        found.append(_address(name))
+        return bool(found[-1])
+
+    _until(has_one)
+    return found[-1]
 
 
 def _address(name: str) -> str:

@@ -161,13 +161,19 @@ def give_away(path: str, uid: int) -> None:
 
 
 def make_immutable(path: str) -> None:
-    """Make a file that not even root can remove: ioctl_iflags(2)."""
+    """Make a file that not even root can remove."""
     Path(path).touch()
+    set_flags(path, IMMUTABLE)
+
+
+def set_flags(path: str, wanted: int) -> None:
+    """Have a file be immutable or not: ioctl_iflags(2)."""
     descriptor = os.open(path, os.O_RDONLY)
     flags = ctypes.c_long()
     calls.check(calls.libc.ioctl(descriptor, ctypes.c_ulong(FS_IOC_GETFLAGS), ctypes.byref(flags)))
-    flags = ctypes.c_long(flags.value | IMMUTABLE)
+    flags = ctypes.c_long(flags.value & ~IMMUTABLE | wanted)
     calls.check(calls.libc.ioctl(descriptor, ctypes.c_ulong(FS_IOC_SETFLAGS), ctypes.byref(flags)))
+    os.close(descriptor)
 
 
 def freeze(path: str) -> None:
