@@ -129,7 +129,10 @@ def _remove_containers(scene: Scene) -> None:
 
 @contextlib.contextmanager
 def _files(secret: str) -> Iterator[None]:
-    DISK.mkdir(parents=True, exist_ok=True)
+    home = DISK.parent
+    mode = home.stat().st_mode & 0o7777
+    home.chmod(0o755)  # other users shall be able to try what is planted there
+    DISK.mkdir(exist_ok=True)
     options = "mode=755,uid=1000,gid=1000,size=64m"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "disk", DISK], check=True)
     for folder in (SHARED, READING, DISK / "private"):
@@ -147,6 +150,7 @@ def _files(secret: str) -> Iterator[None]:
     finally:
         subprocess.run(["umount", "--lazy", DISK], check=True)
         DISK.rmdir()
+        home.chmod(mode)
         Path(Scene.bobs_file).unlink()
 
 

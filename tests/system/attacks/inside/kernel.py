@@ -181,9 +181,9 @@ def free_keys() -> None:
 
 def fill_keyring(limit: int) -> int:
     """Use up what keys a user may have; return how many it took, and free them again."""
-    calls.syscall("keyctl", KEYCTL_JOIN, None)
     count = 0
     try:
+        calls.syscall("keyctl", KEYCTL_JOIN, None)
         while count < limit:
             calls.syscall("add_key", b"user", f"a{count}".encode(), b"x", 1, SESSION_KEYRING)
             count += 1
