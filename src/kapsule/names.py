@@ -42,6 +42,7 @@ def key_mapped(uid: int) -> str:
 
 
 BRIDGE = "kapsulebr0"  # the network in Incus, and so its interface: at most 15 characters
+FIREWALL_TABLE = "kapsule"  # of nft(8), family inet
 
 GUEST_DIRECTORY = "/.kapsule"
 HOST_ROOTFS_PATH = GUEST_DIRECTORY + "/host"

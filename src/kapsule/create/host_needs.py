@@ -14,6 +14,17 @@ from kapsule.options.schema import OptionValue
 from kapsule.options.table import BRIDGE
 
 _DESCRIPTION = "Network of Kapsule's isolated containers"
+# Names of containers are nobody's business but their owners': neither does the bridge's name server
+# tell them, nor does it take names that a guest says it has. Incus doc/reference/network_bridge.md,
+# dnsmasq(8).
+_CONFIG = {
+    "ipv4.address": "auto",
+    "ipv6.address": "auto",
+    "ipv4.nat": "true",
+    "ipv6.nat": "true",
+    "dns.mode": "none",
+    "raw.dnsmasq": "dhcp-ignore-names",
+}
 
 
 async def provide_for(
@@ -48,10 +59,8 @@ async def _ensure_bridge(incus: IncusClient) -> bool:
 
 
 async def _make(incus: IncusClient) -> bool:
-    keys = ("ipv4.address", "ipv6.address")
-    config = {**dict.fromkeys(keys, "auto"), "ipv4.nat": "true", "ipv6.nat": "true"}
     try:
-        await networks.create_bridge(incus, names.BRIDGE, config, _DESCRIPTION)
+        await networks.create_bridge(incus, names.BRIDGE, _CONFIG, _DESCRIPTION)
     except IncusConflict:  # somebody else was faster
         return False
     except IncusError as error:

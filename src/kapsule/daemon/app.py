@@ -40,7 +40,7 @@ from kapsule.daemon.reading import Services
 from kapsule.daemon.signatures import modernize, takes_descriptors
 from kapsule.enter import enter_container
 from kapsule.errors import NotSupported
-from kapsule.host import device_mounts, firewall
+from kapsule.host import device_mounts, firewall, firewall_watch
 from kapsule.host.users import HostUser
 from kapsule.images.access import may_use_image
 from kapsule.incus import instances
@@ -115,13 +115,17 @@ async def _guard_host(incus_directory: str) -> None:
 
 
 async def follow(address: str | None, backend: Backend) -> None:
-    """Keep the containers known, and each as the host is now, for ever. address: of the bus."""
+    """Keep the containers known, each as the host is now, and the host guarded, for ever.
+
+    address: of the bus.
+    """
     follower = Follower(backend)
     async with asyncio.TaskGroup() as group:
         group.create_task(follower.follow())
         group.create_task(watch_host(address, follower.host_changed))
         group.create_task(Keeper(backend).keep())
         group.create_task(backend.registry.follow())
+        group.create_task(firewall_watch.keep_guarding(backend.incus.directory))
 
 
 async def serve(address: str | None, parts: Parts, stop: asyncio.Event) -> None:

@@ -2,8 +2,9 @@
 """Keep containers behind the bridge off the host's own services: nft(8).
 
 What they send to the host itself, by whichever of its addresses, is refused, but for what the
-bridge serves them: addresses and names. Beyond the host they may go. A table of our own says so;
-rules of others can only refuse more.
+bridge serves them: addresses and names. Beyond the host they may go, but not back to the bridge:
+the host would route for them what the bridge does not pass from one to the other. A table of our
+own says so; rules of others can only refuse more.
 """
 
 import asyncio
@@ -15,10 +16,11 @@ from kapsule.errors import NotSupported
 
 _PATIENCE = 10.0  # seconds
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_TABLE = f"inet {names.FIREWALL_TABLE}"
 _RULES = f"""\
-table inet kapsule
-delete table inet kapsule
-table inet kapsule {{
+table {_TABLE}
+delete table {_TABLE}
+table {_TABLE} {{
     chain input {{
         type filter hook input priority filter; policy accept;
         iifname "{names.BRIDGE}" jump from_containers
@@ -31,6 +33,10 @@ table inet kapsule {{
         meta l4proto 58 accept
         reject
     }}
+    chain forward {{
+        type filter hook forward priority filter; policy accept;
+        iifname "{names.BRIDGE}" oifname "{names.BRIDGE}" drop
+    }}
 }}
 """
 
@@ -40,7 +46,7 @@ async def guard_host() -> None:
 
     Raises NotSupported when they cannot be set.
     """
-    complaint = await _run_nft()
+    complaint = await _run_nft(_RULES)
     if complaint:
         raise NotSupported(
             f"The host's services cannot be kept from containers behind a bridge: {complaint}",
@@ -48,12 +54,17 @@ async def guard_host() -> None:
         )
 
 
+async def is_guarding() -> bool:
+    """Whether our table is there."""
+    return not await _run_nft(f"list table {_TABLE}\n")
+
+
 def has_bridge(incus_directory: str) -> bool:
     """Whether Incus has the bridge, and starts it by itself. incus_directory: of its data."""
     return os.path.isdir(os.path.join(incus_directory, "networks", names.BRIDGE))
 
 
-async def _run_nft() -> str:
+async def _run_nft(commands: str) -> str:
     """Return what is wrong, "" when nothing is."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -63,7 +74,7 @@ async def _run_nft() -> str:
         return f"nft: {error.strerror}"
     try:
         async with asyncio.timeout(_PATIENCE):
-            _, said = await process.communicate(_RULES.encode())
+            _, said = await process.communicate(commands.encode())
     except TimeoutError:
         process.kill()
         return "nft does not answer"

@@ -2,9 +2,11 @@
 """Behind the bridge: outwards, but not to the host and not to each other."""
 
 import contextlib
+import json
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -109,13 +111,15 @@ def test_no_service_at_another_address_of_the_host(
     assert not _connects(sealed, "198.51.100.1", servers.port)
 
 
-def test_rules_that_somebody_flushed_come_back(alice: User, sealed: str, servers: Servers) -> None:
-    """A start sets them again."""
+def test_rules_come_back_by_themselves(sealed: str, servers: Servers) -> None:
+    """The daemon hears that they are gone, as when somebody reloads the host's own firewall."""
     address_of(sealed)
     subprocess.run(["nft", "delete", "table", "inet", "kapsule"], check=True)
-    assert _connects(sealed, _gateway(), servers.port)  # so it is they that keep it away
-    assert alice.kapsule("restart", "--force", sealed).code == 0
-    address_of(sealed)
+    deadline = time.monotonic() + 10
+    look = ["nft", "list", "table", "inet", "kapsule"]
+    while subprocess.run(look, capture_output=True).returncode:
+        assert time.monotonic() < deadline, "they did not come back"
+        time.sleep(0.05)
     assert not _connects(sealed, _gateway(), servers.port)
 
 
@@ -125,6 +129,43 @@ def test_no_other_container(sealed: str, neighbour: str) -> None:
     other = address_of(neighbour)
     assert sh(neighbour, f"ping -c 1 -W 2 {_gateway()}").returncode == 0
     assert sh(sealed, f"ping -c 1 -W 2 {other}").returncode != 0
+
+
+def test_no_other_container_by_way_of_the_host(sealed: str, neighbour: str) -> None:
+    """The host does not route for one what the bridge does not pass to the other."""
+    address_of(sealed)
+    other = address_of(neighbour)
+    with _listener(neighbour) as listener:
+        assert sh(sealed, f"ip route replace {other} via {_gateway()}").returncode == 0
+        for _ in range(5):
+            sh(sealed, f"echo hairpin >/dev/udp/{other}/7714")
+        assert sh(sealed, f"ip route delete {other}").returncode == 0
+        subprocess.run(["bash", "-c", f"echo host >/dev/udp/{other}/7714"], check=True)
+        assert listener.communicate()[0] == "host\n"  # and so would have been the others
+
+
+@contextlib.contextmanager
+def _listener(name: str) -> Iterator["subprocess.Popen[str]"]:
+    """Have a program say the first packet that comes to a port in a container's network."""
+    state = json.loads(incus("query", f"/1.0/instances/{name}/state"))
+    listen = "import socket;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);"
+    listen += "s.bind(('',7714));s.settimeout(20);"
+    listen += "print('ready',flush=True);print(s.recv(9).decode(),end='')"
+    command = ["nsenter", "-t", str(state["pid"]), "-n", "python3", "-c", listen]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        assert listener.stdout.readline() == "ready\n"
+        yield listener
+
+
+def test_names_of_containers_are_not_told(sealed: str, neighbour: str) -> None:
+    """Neither by name nor by address: they may be others' containers."""
+    address_of(sealed)
+    other = address_of(neighbour)
+    for question in (neighbour, f"{neighbour}.incus", other, f"{sealed}.incus"):
+        answer = sh(sealed, f"getent -s dns hosts {question}")
+        assert (answer.returncode, answer.stdout) == (2, ""), question
+    assert sh(sealed, "getent -s dns ahostsv4 box").returncode == 0  # so it does answer
 
 
 def test_without_a_network(alice: User, fresh_name: str) -> None:
