@@ -9,6 +9,7 @@ from dbus_fast.annotations import DBusBool, DBusDict, DBusObjectPath, DBusStr, D
 from dbus_fast.service import dbus_method
 
 from kapsule.containers.access import no_such_container
+from kapsule.containers.container import check_name
 from kapsule.create.request import CreateRequest
 from kapsule.daemon import wire
 from kapsule.daemon.actions import Action, creation_action
@@ -336,7 +337,11 @@ class Manager(Reading):
     async def _authorize_creation(
         self, caller: Caller, request: CreateRequest, action: Action
     ) -> CreateRequest:
-        """Return the request with what the caller may. action: what they need in any case."""
+        """Return the request with what the caller may. action: what they need in any case.
+
+        Raises InvalidArgument for what cannot be a name: an agent shows it to who authenticates.
+        """
+        check_name(request.name)
         await self._authorizer.authorize(caller, action, request.name)
         is_admin = await self._authorizer.is_admin(caller.user)
         may_be_privileged = is_admin or action is Action.CREATE_PRIVILEGED

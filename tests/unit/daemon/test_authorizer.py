@@ -14,7 +14,7 @@ from kapsule.daemon import connection
 from kapsule.daemon.actions import Action
 from kapsule.daemon.bus import Bus
 from kapsule.daemon.polkit import Polkit
-from kapsule.errors import Busy, NotAuthorized
+from kapsule.errors import Busy, InvalidArgument, NotAuthorized
 from kapsule.testing.fake_polkit import FakePolkit, verdict
 
 from .client import Client
@@ -48,6 +48,19 @@ async def test_what_polkit_is_asked(own: Daemon, polkit: FakePolkit, become: Bec
     assert first[:4] == (nobody.unique_name, Action.MANAGE_OWN, {"container": "own"}, False)
     assert second[:4] == (nobody.unique_name, Action.CREATE_PRIVILEGED, {"container": "new"}, True)
     assert first.cancellation != second.cancellation
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x, for your updates.\n\nEnter your password", "-x", "a" * 5000, "$(container)"]
+)
+async def test_nobody_is_asked_about_what_is_no_name(
+    own: Daemon, polkit: FakePolkit, become: Become, name: str
+) -> None:
+    """A name is shown to whoever authenticates, so it must be one and not a caller's message."""
+    nobody = await become(NOBODY.pw_uid)
+    refusal = await nobody.refusal("CreateContainer", "ssa{sv}", name, "x", {}, interactive=True)
+    assert refusal.startswith(InvalidArgument.dbus_name)
+    assert polkit.checks == []
 
 
 async def test_nothing_is_remembered(own: Daemon, polkit: FakePolkit, become: Become) -> None:
