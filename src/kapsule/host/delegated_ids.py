@@ -7,6 +7,7 @@ Where newuidmap(1) is installed, liblxc maps no id that these files do not give 
 import asyncio
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ _OWNERS = ("root", "0")
 _FEW = 65_536  # what one container takes at least
 _PATIENCE = 5.0  # seconds for another program that changes the file
 _PAUSE = 0.05
+
+_turn = threading.Lock()  # of our own threads
 
 
 async def delegate(uid: int, gid: int, etc: Path = Path("/etc")) -> None:
@@ -95,22 +98,59 @@ def _append(path: Path, line: str) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock that shadow's programs take: a file beside it with the pid of who has it."""
+    """Hold the lock that shadow's programs take: a file beside it with the pid of who has it.
+
+    As with them, it appears with the pid in it, and one of a process that is gone is none: whoever
+    is killed, or loses power, leaves it behind (lib/commonio.c of shadow).
+    """
     lock = path.with_name(path.name + ".lock")
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            handle = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            break
-        except FileExistsError:
-            if time.monotonic() > deadline:
-                raise Busy(
-                    f"Another program keeps {path} locked", hint=f"If none does, remove {lock}"
-                ) from None
-            time.sleep(_PAUSE)
+    with _turn, _lock_file(lock, path):
+        yield
+
+
+@contextmanager
+def _lock_file(lock: Path, path: Path) -> Iterator[None]:
+    handle, own = tempfile.mkstemp(prefix=lock.name + ".", dir=path.parent)
     try:
-        os.write(handle, f"{os.getpid()}".encode())
-        os.close(handle)
+        with os.fdopen(handle, "wb") as file:
+            file.write(b"%d\0" % os.getpid())  # the NUL is shadow's, too
+        _take(own, lock, path)
+    finally:
+        os.unlink(own)
+    try:
         yield
     finally:
         os.unlink(lock)
+
+
+def _take(own: str, lock: Path, path: Path) -> None:
+    """Make the file `own` the lock as well, as soon as nobody has it. Raises Busy."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            os.link(own, lock)
+            return
+        except FileExistsError:
+            if _is_left_behind(lock):
+                with suppress(FileNotFoundError):
+                    os.unlink(lock)
+            elif time.monotonic() > deadline:
+                raise Busy(
+                    f"Another program keeps {path} locked", hint=f"If none does, remove {lock}"
+                ) from None
+            else:
+                time.sleep(_PAUSE)
+
+
+def _is_left_behind(lock: Path) -> bool:
+    """Whether a lock names a process that is gone. What names none is left to an administrator."""
+    try:
+        pid = int(lock.read_bytes().rstrip(b"\0\n"))
+        if pid != os.getpid():  # we have none: it is of one who had our number before us
+            os.kill(pid, 0)
+            return False
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True

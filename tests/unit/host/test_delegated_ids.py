@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import asyncio
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from kapsule.errors import NotSupported
+from kapsule.errors import Busy, NotSupported
+from kapsule.host import delegated_ids
 from kapsule.host.delegated_ids import delegate
 
 RANGE = "root:1000000:1000000000\n"
@@ -15,6 +17,13 @@ def _etc(folder: Path, subuid: str = RANGE, subgid: str = RANGE) -> Path:
     (folder / "subuid").write_text(subuid)
     (folder / "subgid").write_text(subgid)
     return folder
+
+
+def _gone() -> int:
+    """Return the number of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
 
 
 async def test_what_is_missing_is_added(tmp_path: Path) -> None:
@@ -63,6 +72,29 @@ async def test_many_at_once(tmp_path: Path) -> None:
     await asyncio.gather(*(delegate(uid, uid, etc) for uid in range(2000, 2012)))
     lines = (etc / "subuid").read_text().splitlines()
     assert sorted(lines[1:]) == sorted(f"root:{uid}:1" for uid in range(2000, 2012))
+
+
+async def test_a_lock_that_was_left_behind(tmp_path: Path) -> None:
+    """Whoever was killed, or lost power, while it had the file locked has it locked no longer."""
+    gone = _gone()
+    etc = _etc(tmp_path)
+    (etc / "subuid.lock").write_bytes(b"%d\0" % gone)  # as shadow's programs write it
+    (etc / "subgid.lock").write_bytes(b"%d" % os.getpid())  # a process that had our number before
+    await delegate(1000, 1000, etc)
+    assert (etc / "subuid").read_text() == RANGE + "root:1000:1\n"
+    assert (etc / "subgid").read_text() == RANGE + "root:1000:1\n"
+    assert sorted(os.listdir(etc)) == ["subgid", "subuid"]
+
+
+async def test_a_lock_of_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody else keeps locked is left alone, and nothing is left behind."""
+    monkeypatch.setattr(delegated_ids, "_PATIENCE", 0.1)
+    etc = _etc(tmp_path)
+    (etc / "subuid.lock").write_bytes(b"%d\0" % os.getppid())
+    with pytest.raises(Busy, match=r"keeps .*subuid locked"):
+        await delegate(1000, 1000, etc)
+    assert (etc / "subuid").read_text() == RANGE
+    assert sorted(os.listdir(etc)) == ["subgid", "subuid", "subuid.lock"]
 
 
 async def test_files_that_make_no_sense(tmp_path: Path) -> None:
