@@ -14,7 +14,7 @@ RAW_IDMAP = "raw.idmap"
 
 # Where each directory was opened with the rights of the owner who is leaving.
 _SHARED = (CUSTOM_MOUNT, HOME)
-_OF_THE_OWNER = (names.KEY_HOME, names.KEY_CUSTOM_MOUNTS)
+_OF_THE_OWNER = (names.KEY_HOME, names.KEY_CUSTOM_MOUNTS, names.KEY_SOURCES)
 
 
 def given_to(current: InstanceUpdate, owner: HostUser) -> InstanceUpdate:

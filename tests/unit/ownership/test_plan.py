@@ -51,6 +51,14 @@ def test_what_was_the_old_owners_is_taken_out() -> None:
     assert "alice" not in str(after)
 
 
+def test_what_the_paths_led_to_is_forgotten() -> None:
+    """Where the old owner's paths led is nothing that the new one sees, or gets."""
+    before = made(custom_mounts=("~/b",))
+    sources = {"user.kapsule.sources": '{"/home/alice/b": "/srv/secret-of-alice"}'}
+    after = given_to(before.changed({**before.config, **sources}, before.devices), BOB)
+    assert "secret-of-alice" not in str(after)
+
+
 def test_everything_else_stays() -> None:
     """Root disk, nodes, other keys and other accounts are as they were."""
     before = made()
