@@ -135,13 +135,14 @@ def cross(border: Border, pidfd: int) -> None:
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
     leave_keyring()  # now, so that the new one is the container's root's
+    # Before the filters: init can have made some itself, by which a call only seems to succeed.
+    if label is not None and border.label is not None:
+        os.write(label, border.label[1].encode())
+        os.close(label)
     for each in border.filters:  # while we have CAP_SYS_ADMIN, which that takes: seccomp(2)
         seccomp.install_filter(each)
     syscalls.limit_capabilities(border.capabilities)
     os.umask(0o022)
-    if label is not None and border.label is not None:
-        os.write(label, border.label[1].encode())
-        os.close(label)
 
 
 def join_pid_namespace(border: Border, pidfd: int) -> None:
