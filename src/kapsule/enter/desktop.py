@@ -79,17 +79,18 @@ def plan(place: Place, *, with_bus: bool, isolated: bool = False) -> tuple[Share
     """Return what a session shares of the host's desktop.
 
     with_bus: whether the host's session bus is among it. isolated: whether the container shall be
-    a border; then only windows and sound are shared. The first share of a target counts.
+    a border; then only windows are shared. The first share of a target counts.
 
     An isolated container gets nothing by which it could act as the user elsewhere: the session
     bus only behind a proxy, because its services start programs; not the agents, which sign for
-    whoever asks; no tokens and no printers; not PipeWire's socket for session managers. Nor any
-    file of the host's: its root could do with that what the owner could.
+    whoever asks; no tokens and no printers; not the sound servers, which load any library whose
+    path a client names (docs/decisions/0020). Nor any file of the host's: its root could do with
+    that what the owner could.
     """
-    planners = _WINDOWS_AND_SOUND if isolated else _PLANNERS
+    planners = _WINDOWS if isolated else _PLANNERS
     planned = [share for planner in planners for share in planner(place)]
     if isolated:
-        planned = [share for share in planned if _is_for_everybody(share)]
+        planned = [share for share in planned if share.kind != FILE]
         planned = [*_without_buses(planned, place), *_filtered_bus(place)]
     elif not with_bus:
         planned = _without_buses(planned, place)
@@ -130,10 +131,6 @@ def refused(environment: Mapping[str, str], *, shares_network: bool = True) -> l
 def _without_buses(planned: Iterable[Share], place: Place) -> list[Share]:
     buses = {share.source for share in (*_session_bus(place), *_session_bus(place.usual))}
     return [share for share in planned if posixpath.normpath(share.source) not in buses]
-
-
-def _is_for_everybody(share: Share) -> bool:
-    return share.kind != FILE and not share.source.endswith("-manager")
 
 
 def _is_plain(name: str) -> bool:
@@ -238,14 +235,14 @@ def _tokens(place: Place) -> Iterator[Share]:
     yield Share(f"{place.host_runtime}/{name}", f"{place.runtime}/{name}")
 
 
-_WINDOWS_AND_SOUND: list[Callable[[Place], Iterable[Share]]] = [
+_WINDOWS: list[Callable[[Place], Iterable[Share]]] = [
     _wayland,
     _x11,
-    _pipewire,
-    _pulseaudio,
 ]
 _PLANNERS = [
-    *_WINDOWS_AND_SOUND,
+    *_WINDOWS,
+    _pipewire,
+    _pulseaudio,
     _session_bus,
     _ssh_agent,
     _gpg_agent,

@@ -17,10 +17,10 @@ _READ, _WRITE = "read", "read and write"
 _SOCKETS = (
     ("Wayland", "open windows, and see and hear what goes to them"),
     ("X11", "open windows, and read and type into all others on the same display"),
-    ("PipeWire and PulseAudio", "play and record sound"),
 )
 # They let whoever reaches them act as the user beyond what is shown on a screen.
 _PRIVILEGED_SOCKETS = (
+    ("PipeWire and PulseAudio", "play and record sound, use cameras, and run code on the host"),
     ("SSH agent", "log in elsewhere with your keys, as long as the agent has them"),
     ("GPG agent", "sign and decrypt with your keys"),
     ("PKCS#11 server", "use the certificates and smart cards that the host offers"),

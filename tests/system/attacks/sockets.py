@@ -82,7 +82,7 @@ def _desktop(name: str, what: str, open_at: dict[str, str]) -> None:
 _SHARED = {FULL: _DESKTOP, HOME: _DESKTOP}
 _desktop("bus", "the session bus", _SHARED)
 _desktop("wayland-0", "the compositor", {**_SHARED, PROJECT: _DESKTOP})
-_desktop("pipewire-0", "the sound server", {**_SHARED, PROJECT: _DESKTOP})
+_desktop("pipewire-0", "the sound server", _SHARED)
 
 
 def _owners_after_entering(scene: Scene, root: Actor, place: str) -> dict[str, int]:

@@ -84,8 +84,9 @@ def test_folders_of_an_isolated_container() -> None:
 
 @pytest.mark.parametrize(("level", "shares"), [("project", False), ("home", True)])
 def test_agents(level: str, shares: bool) -> None:
-    """An isolated container gets windows and sound, but nobody's keys."""
+    """An isolated container gets windows, but nobody's keys, and no sound server."""
     report = _report(level)
+    assert ("PipeWire and PulseAudio" in _of(report, "socket")) is shares
     assert "Wayland" in _of(report, "socket")
     assert ("SSH agent" in _of(report, "socket")) is shares
 
