@@ -6,7 +6,7 @@ import os
 
 from kapsule import names
 from kapsule.containers.access import check_may_use
-from kapsule.containers.container import RUNNING
+from kapsule.containers.container import RUNNING, Container
 from kapsule.containers.guest import Reply
 from kapsule.containers.start import start_container
 from kapsule.create import create_container
@@ -44,8 +44,7 @@ async def look_up(context: EnterContext) -> None:
     if busy.locked():  # it is being created, or a start is being undone: its state is passing
         async with busy:
             log.info("waited for the operation on %s", name)
-    context.container = registry.get(name)
-    check_may_use(context.request.caller, context.container)
+    context.container = _callers_own(context)
 
 
 @ENTER.step(300)
@@ -55,9 +54,9 @@ async def ensure_running(context: EnterContext) -> None:
         return
     name, registry = context.request.name, context.backend.registry
     async with registry.lock(name):
-        if registry.get(name).status != RUNNING:
+        if _callers_own(context).status != RUNNING:
             await start_container(context.backend, name, context.progress)
-    context.container = registry.get(name)
+        context.container = _callers_own(context)
 
 
 @ENTER.step(400)
@@ -126,6 +125,17 @@ async def start_session(context: EnterContext) -> None:
     context.reply = _accept(reply, context.notes)
 
 
+def _callers_own(context: EnterContext) -> Container:
+    """Return the container as it is now, which still has to be the caller's.
+
+    Asked after every wait: it may have been deleted, and the name become somebody else's. Raises
+    NotAuthorized, and what the registry's get() raises.
+    """
+    container = context.backend.registry.get(context.request.name)
+    check_may_use(context.request.caller, container)
+    return container
+
+
 def _as_root(context: EnterContext) -> bool:
     """Whether the session is root's: it needs no account, and must work where logins don't."""
     return context.request.root or context.request.caller.uid == 0
@@ -138,6 +148,7 @@ def _has_own_session(context: EnterContext) -> bool:
 async def _set_up(context: EnterContext) -> None:
     name, registry = context.request.name, context.backend.registry
     async with registry.lock(name):
+        _callers_own(context)
         await set_up_user(context.backend, name, context.request.caller, context.progress)
 
 
@@ -151,6 +162,7 @@ async def _open_login(context: EnterContext) -> None:
 async def _start(context: EnterContext) -> Reply:
     request, login, guests = context.request, context.login, context.backend.guests
     boot = await guests.boot(request.name)
+    _callers_own(context)
     if login and login.boot != boot:
         raise Busy(f"Container '{request.name}' was restarted in the meantime", hint="Try again.")
     pidfds = [boot.pidfd] if login is None or login.pidfd is None else [boot.pidfd, login.pidfd]
