@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 from kapsule import names
+from kapsule.containers.container import is_isolated
 from kapsule.containers.custom_mounts import CUSTOM_MOUNT, HOME, stored_mounts
 from kapsule.create.device_names import GPU
 from kapsule.create.isolation import isolate
@@ -45,7 +46,8 @@ def _config(config: Config, owner: HostUser) -> dict[str, str]:
     if names.KEY_MOUNT_HOME in kept:
         changed[names.KEY_MOUNT_HOME] = "false"
     # In a user namespace, the owner's ids are the same as outside.
-    if kept.pop(RAW_IDMAP, None) and RAW_IDMAP in (isolated := isolate(owner)):
+    kept.pop(RAW_IDMAP, None)
+    if is_isolated(config) and RAW_IDMAP in (isolated := isolate(owner)):
         changed[RAW_IDMAP] = isolated[RAW_IDMAP]
     return kept | changed
 

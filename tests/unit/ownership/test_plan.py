@@ -93,13 +93,14 @@ def test_to_the_same_owner() -> None:
     ("uid", "gid", "expected"),
     [(1001, 100, "uid 1001 1001\ngid 100 100"), (1001, 0, "uid 1001 1001"), (0, 0, None)],
 )
-def test_ids_that_are_the_same_inside(uid: int, gid: int, expected: str | None) -> None:
-    """A user namespace knows the new owner's ids, and never root's."""
+@pytest.mark.parametrize("ids", [{"raw.idmap": "uid 1000 1000\ngid 1000 1000"}, {}])
+def test_ids_that_are_the_same_inside(
+    ids: dict[str, str], uid: int, gid: int, expected: str | None
+) -> None:
+    """A user namespace knows the new owner's ids, also if it knew none: root's, which never are."""
     before = made()
-    isolated = before.changed(
-        {**before.config, "raw.idmap": "uid 1000 1000\ngid 1000 1000"}, before.devices
-    )
-    after = given_to(isolated, replace(BOB, uid=uid, gid=gid))
+    isolated = {**before.config, "security.privileged": "false", **ids}
+    after = given_to(before.changed(isolated, before.devices), replace(BOB, uid=uid, gid=gid))
     assert after.config.get("raw.idmap") == expected
 
 
