@@ -118,6 +118,7 @@ async def _run_as(user: HostUser, *words: str) -> str:
         user=user.uid,
         group=user.gid,
         extra_groups=user.groups,
+        umask=0o022,  # ours lets nobody else in
     )
     try:
         _, said = await asyncio.wait_for(process.communicate(), _PATIENCE)

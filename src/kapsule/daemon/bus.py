@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The daemon's connection to the bus: dbus-fast's, with three rules of ours.
+"""The daemon's connection to the bus: dbus-fast's, with four rules of ours.
 
-Signals from an object that was made for somebody go to that caller alone. File descriptors never
-leak: those in a message that we send are closed once it is sent, those that arrive where none are
-wanted at once. And whoever answers a call can ask who made it.
+Nothing that anybody sends ends or holds up the connection (reader.py, writer.py). Signals from an
+object that was made for somebody go to that caller alone. File descriptors never leak: those in a
+message that we send are closed once it is sent, those that arrive where none are wanted at once.
+And whoever answers a call can ask who made it.
 """
 
 import asyncio
@@ -15,7 +16,14 @@ from functools import partial
 from typing import NamedTuple
 
 from dbus_fast import BusType, Message, MessageFlag, MessageType
-from dbus_fast.aio import MessageBus
+from dbus_fast.aio import MessageBus, message_bus
+
+from kapsule.daemon.reader import Refused, build_message_reader
+from kapsule.daemon.writer import Writer
+
+# dbus-fast has no other way to have messages read and written by somebody else.
+message_bus.build_message_reader = build_message_reader  # type: ignore[attr-defined]
+message_bus._MessageWriter = Writer  # type: ignore[misc]
 
 
 class Call(NamedTuple):
@@ -81,6 +89,9 @@ class Bus(MessageBus):
             return _nothing()
         try:
             sent: asyncio.Future[None] = super().send(msg)
+        except OSError:  # it was lost just now
+            close_all(descriptors)
+            return _nothing()
         except BaseException:
             close_all(descriptors)
             raise
@@ -92,8 +103,8 @@ class Bus(MessageBus):
         # Shielded: everybody who waits in dbus-fast waits for one and the same future.
         await asyncio.shield(self.wait_for_disconnect())  # type: ignore[no-untyped-call]
 
-    def _receive(self, message: Message) -> None:
-        """Take note of a message before anything else looks at it."""
+    def _receive(self, message: Message) -> Message | bool:
+        """Take note of a message before anything else looks at it, and answer a refused one."""
         for descriptor in message.unix_fds:
             os.set_inheritable(descriptor, False)
         if message.unix_fds and not self._takes_descriptors(message):
@@ -103,6 +114,14 @@ class Bus(MessageBus):
         is_interactive = bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION)
         descriptors = tuple(message.unix_fds)
         _current.set(Call(message.sender or "", wants_reply, descriptors, is_interactive))
+        return isinstance(message, Refused) and _answer(message, wants_reply)
+
+
+def _answer(refused: Refused, wants_reply: bool) -> Message | bool:
+    """Return the error for a call, True for what wants none, False for a reply: we wait for it."""
+    if refused.message_type is MessageType.METHOD_CALL and wants_reply:
+        return Message.new_error(refused, *refused.error)
+    return refused.message_type in (MessageType.METHOD_CALL, MessageType.SIGNAL)
 
 
 def close_all(descriptors: Iterable[int]) -> None:

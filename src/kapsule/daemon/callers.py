@@ -2,20 +2,23 @@
 """Who calls."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from dbus_fast import Message, MessageFlag, MessageType
 from dbus_fast.unpack import unpack_variants
 
 from kapsule.daemon.bus import Bus, current_call
-from kapsule.errors import NotAuthorized
+from kapsule.errors import Busy, NotAuthorized
 from kapsule.host.users import HostUser, look_up
 
 _BUS = "org.freedesktop.DBus"
 _BUS_PATH = "/org/freedesktop/DBus"
+_ROOT = 0
+_LIMIT = 128  # calls of one user that are worked on; as many as the bus lets one connection make
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +36,42 @@ class Callers:
         self._bus = bus
         self._uids: dict[str, asyncio.Task[int]] = {}
         self._when_gone: defaultdict[str, set[Callable[[], object]]] = defaultdict(set)
+        self._calls: Counter[int] = Counter()
+        self._counted: set[asyncio.Task[object]] = set()
         bus.add_message_handler(self._watch)
 
     async def identify(self) -> Caller:
         """Return who makes the current call.
 
-        Raises NotAuthorized when the bus cannot tell, NotFound when the user has no account.
+        Raises what uid() raises, and NotFound when the user has no account.
         """
-        sender = current_call().sender
-        return Caller(sender, await look_up(await self.uid_of(sender)))
+        return Caller(current_call().sender, await look_up(await self.uid()))
 
     async def uid(self) -> int:
         """Return whose current call it is, also of a user without an account.
 
-        Raises NotAuthorized when the bus cannot tell.
+        Raises NotAuthorized when the bus cannot tell, Busy when very many calls of the user's are
+        worked on: they would be in the way of others'.
         """
-        return await self.uid_of(current_call().sender)
+        uid = await self.uid_of(current_call().sender)
+        self._count(uid)
+        return uid
+
+    def _count(self, uid: int) -> None:
+        """Count a call once, until it is answered: each has a task of its own (bus.py)."""
+        task = asyncio.current_task()
+        if task is None or task in self._counted:
+            return
+        if uid != _ROOT and self._calls[uid] >= _LIMIT:
+            raise Busy(f"{_LIMIT} of your calls have no answer yet", hint="Wait for some of them")
+        self._calls[uid] += 1
+        self._counted.add(task)
+        task.add_done_callback(partial(self._discount, uid))
+
+    def _discount(self, uid: int, task: "asyncio.Task[object]") -> None:
+        self._counted.discard(task)
+        self._calls[uid] -= 1
+        self._calls += Counter()  # so that nobody is remembered who has no call open
 
     @contextmanager
     def when_gone(self, sender: str, act: Callable[[], object]) -> Iterator[None]:

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from dbus_fast import DBusError
 
+from kapsule.daemon.bus import current_call
 from kapsule.errors import Cancelled, InternalError, KapsuleError
 
 P = ParamSpec("P")
@@ -16,21 +17,36 @@ T = TypeVar("T")
 
 CANCELLED = "Operation cancelled"
 
+_LONGEST = 65536  # characters
+_LONGEST_ERROR = 4096
+
 log = logging.getLogger(__name__)
 
 
-def answers(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Make a D-Bus method answer with named errors, whatever goes wrong in it."""
+def answers(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T | None]]:
+    """Make a D-Bus method answer with named errors, whatever goes wrong in it.
+
+    Where nobody waits for the answer, dbus-fast would log an error with all that led to it.
+    """
 
     @wraps(method)
-    async def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def answer(*args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
             return await method(*args, **kwargs)
         except (Exception, asyncio.CancelledError) as error:
-            known = to_kapsule_error(error)
-            raise DBusError(known.dbus_name, wire_text(known.to_text())) from error
+            failure = _on_wire(error)
+        # Not within the handler: errors that lead to each other keep what the caller sent, which
+        # may be much, until Python looks for such circles.
+        if current_call().wants_reply:
+            raise failure
+        return None
 
     return answer
+
+
+def _on_wire(error: BaseException) -> DBusError:
+    known = to_kapsule_error(error)
+    return DBusError(known.dbus_name, error_text(known))
 
 
 def to_kapsule_error(error: BaseException) -> KapsuleError:
@@ -46,9 +62,17 @@ def to_kapsule_error(error: BaseException) -> KapsuleError:
     )
 
 
-def wire_text(text: str) -> str:
+def error_text(error: KapsuleError) -> str:
+    """Return what the bus carries of an error. What a caller sent may be in it, however long."""
+    return wire_text(error.to_text(), _LONGEST_ERROR)
+
+
+def wire_text(text: str, longest: int = _LONGEST) -> str:
     """Return text without what a D-Bus string cannot have: NUL and lone surrogates.
 
-    The bus ends the connection of whoever sends one.
+    The bus ends the connection of whoever sends one, or a message that is too large. longest:
+    characters; what is more is cut off.
     """
+    if len(text) > longest:
+        text = text[: longest - 1] + "\u2026"
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -12,7 +12,7 @@ from dbus_fast.service import dbus_method, dbus_property, dbus_signal
 
 from kapsule import names
 from kapsule.daemon.callers import Caller
-from kapsule.daemon.dbus_errors import answers, wire_text
+from kapsule.daemon.dbus_errors import answers, error_text, wire_text
 from kapsule.daemon.interface import NamedInterface
 from kapsule.errors import Cancelled, KapsuleError
 from kapsule.pipeline.progress import Bar, MessageKind
@@ -27,6 +27,8 @@ TRANSITIONS: Mapping[str, frozenset[str]] = {
 }
 
 _LARGEST = 2**31 - 1  # of the bus interface's numbers; bytes are counted in larger units beyond
+
+_LONGEST = 256  # characters of what a caller calls a container, which may be no name at all
 
 _CHANGING = ("Status", "ErrorMessage", "ErrorName")
 _PROPERTIES = ("Id", "Type", "Description", "Target", *_CHANGING)
@@ -59,8 +61,8 @@ class Operation(NamedInterface):
         self.on_first_word: Callable[[], None] | None = None
         self._ids = ids
         self._id = str(next(ids))
-        self._target = wire_text(target)
-        self._description = wire_text(description)
+        self._target = wire_text(target, _LONGEST)
+        self._description = wire_text(description, _LONGEST)
         self._status = RUNNING
         self._error = ""
         self._error_name = ""
@@ -94,7 +96,7 @@ class Operation(NamedInterface):
             raise ValueError(f"an operation cannot go from {self._status} to {status}")
         self._status = status
         if error:
-            self._error, self._error_name = wire_text(error.to_text()), error.dbus_name
+            self._error, self._error_name = error_text(error), error.dbus_name
 
     def speak(self) -> None:
         """Send what was held back, and hold nothing back from now on."""

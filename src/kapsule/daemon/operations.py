@@ -35,6 +35,7 @@ T = TypeVar("T")
 Body = Callable[[Progress], Awaitable[T]]
 
 _ROOT = 0
+_LONGEST_MEMORY = 256  # operations of one user that have left the bus
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
@@ -186,6 +187,7 @@ class Operations:
     def _settle(self, operation: Operation, work: "asyncio.Future[Any]") -> KapsuleError | None:
         """Note how the work ended; return the error, if that was one."""
         self._running.discard(operation)
+        operation.task = None  # with its error, it would keep what the caller has sent
         error = _error_of(work)
         operation.settle(error)
         return error
@@ -197,12 +199,20 @@ class Operations:
         operation.repeat_end()
         await asyncio.sleep(timing.linger - timing.repeat)
         operation.repeat_end()
-        self._remembered[path] = (operation.creator, operation.properties())
+        self._remember(operation)
         self._bus.unexport(path, operation)
         self._bus.forget_address(path)
         del self._on_bus[path]
         await asyncio.sleep(timing.remember)
-        del self._remembered[path]
+        self._remembered.pop(path, None)
+
+    def _remember(self, operation: Operation) -> None:
+        """Remember an operation, and no longer the oldest of somebody who has very many."""
+        uid = operation.creator.user.uid
+        own = [path for path, (whose, _) in self._remembered.items() if whose.user.uid == uid]
+        if len(own) >= _LONGEST_MEMORY:
+            del self._remembered[own[0]]
+        self._remembered[operation.path] = (operation.creator, operation.properties())
 
     def _watch(self, message: Message) -> Message | None:
         """Note who looks at an operation, and answer for those that have left the bus."""

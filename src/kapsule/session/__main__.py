@@ -17,6 +17,8 @@ import sys
 # Run as `python3 -IS .../kapsule/session`, without a site directory: the package lies around us.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+from contextlib import suppress
+
 from kapsule import names
 from kapsule.errors import GuestError, InternalError, KapsuleError
 from kapsule.linux import syscalls
@@ -105,15 +107,20 @@ def _handle(channel: socket.socket) -> None:
     try:
         _HANDLERS[message["kind"]](channel, message, descriptors)
     except KapsuleError as error:
-        protocol.send(channel, error_message(error))
+        _refuse(channel, error)
     except BrokenPipeError as error:
         log.info("cannot %s: %s", message["kind"], error)
     except ProcessLookupError as error:
         text = str(error) if error.errno is None else "The container has stopped"
-        protocol.send(channel, error_message(GuestError(text, hint="Try again.")))
+        _refuse(channel, GuestError(text, hint="Try again."))
     except Exception as error:
         log.exception("cannot %s", message["kind"])
-        protocol.send(channel, error_message(InternalError(f"{type(error).__name__}: {error}")))
+        _refuse(channel, InternalError(f"{type(error).__name__}: {error}"))
+
+
+def _refuse(channel: socket.socket, error: KapsuleError) -> None:
+    with suppress(BrokenPipeError):  # whoever asked does not wait any more
+        protocol.send(channel, error_message(error))
 
 
 if __name__ == "__main__":

@@ -20,13 +20,21 @@ os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
 bus = open_dbus_connection(sys.argv[2])
 print(json.dumps(bus.unique_name), flush=True)
 for line in sys.stdin:
-    path, interface, member, signature, body, flags = json.loads(line)
+    path, interface, member, signature, body, flags, times = json.loads(line)
     address = DBusAddress(path, "org.kde.kapsule", interface)
     call = new_method_call(address, member, signature, tuple(body))
     call.header.flags = MessageFlag(flags)
-    reply = bus.send_and_get_reply(call)
-    error = reply.header.fields.get(4) if reply.header.message_type is MessageType.error else None
-    print(json.dumps([error, reply.body]), flush=True)
+    for _ in range(times):
+        bus.send(call)
+    left = times
+    while left:
+        reply = bus.receive()
+        if reply.header.message_type not in (MessageType.method_return, MessageType.error):
+            continue
+        left -= 1
+        is_error = reply.header.message_type is MessageType.error
+        error = reply.header.fields.get(4) if is_error else None
+        print(json.dumps([error, reply.body]), flush=True)
 """
 _ALLOW_INTERACTIVE_AUTHORIZATION = 4
 
@@ -62,13 +70,22 @@ class OtherUser:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         flags = _ALLOW_INTERACTIVE_AUTHORIZATION if interactive else 0
-        request = json.dumps([path, interface, member, signature, body, flags])
+        request = json.dumps([path, interface, member, signature, body, flags, 1])
         self.process.stdin.write(request.encode() + b"\n")
         error, answer = json.loads(await self.process.stdout.readline())
         if error:
             raise DBusError(error, answer[0])
         result: object = answer[0] if answer else None
         return result
+
+    async def flood(self, member: str, times: int) -> list[str | None]:
+        """Make a call many times before its first answer; return the names of the errors."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        request = [names.MANAGER_PATH, names.MANAGER_INTERFACE, member, "", [], 0, times]
+        self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        answers = [await self.process.stdout.readline() for _ in range(times)]
+        return [json.loads(answer)[0] for answer in answers]
 
     async def refusal(self, member: str, signature: str = "", *body: object, **to: Any) -> str:
         """Make a call that is refused; return the error's name and text."""

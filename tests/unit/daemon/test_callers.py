@@ -4,6 +4,7 @@
 import asyncio
 import json
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from kapsule.daemon import connection
 from kapsule.daemon.admins import admin_gid
 from kapsule.daemon.bus import Bus, Call, _current
 from kapsule.daemon.callers import Callers
-from kapsule.errors import IncusUnavailable, NotAuthorized
+from kapsule.errors import Busy, IncusUnavailable, NotAuthorized
 
 from .client import Client
 from .conftest import ALICE, NOBODY, Become, Connect, Daemon, launch
@@ -205,3 +206,20 @@ def test_a_configured_group_administrates() -> None:
     """The group's members count, whoever owns the socket; a missing group has none."""
     assert admin_gid(Config(admin_group="root"), "/nowhere") == 0
     assert admin_gid(Config(admin_group="no such group"), "/nowhere") is None
+
+
+async def test_calls_that_wait_are_limited(become: Become, client: Client, daemon: Daemon) -> None:
+    """Who has very many, on whatever connections, is told to wait; others are answered."""
+    daemon.containers.is_loaded = False  # so that calls wait
+    one, other = await become(NOBODY.pw_uid), await become(NOBODY.pw_uid)
+    floods = await asyncio.gather(
+        one.flood("ListContainers", 100),
+        other.flood("ListContainers", 100),
+        client.send("ListContainers"),
+    )
+    *crowds, of_root = floods
+    answers = Counter(answer for crowd in crowds for answer in crowd)
+    assert answers == {IncusUnavailable.dbus_name: 128, Busy.dbus_name: 72}
+    assert of_root is not None
+    assert of_root.error_name == IncusUnavailable.dbus_name
+    assert await one.flood("ListContainers", 1) == [IncusUnavailable.dbus_name]

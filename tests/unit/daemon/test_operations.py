@@ -287,6 +287,19 @@ async def test_hostile_texts_do_not_break_the_connection(client: Client, daemon:
     assert abs(current / total - 0.5) < 0.001
 
 
+async def test_long_texts_are_cut_off(client: Client, daemon: Daemon) -> None:
+    """What a caller sends for a name is not repeated, nor kept, at its full length."""
+    long = "x" * 60_000
+    path = await client.call("StartContainer", "s", long)
+    await client.wait_for("Completed", path)
+    properties = await client.get_all(path)
+    assert properties["Target"] == "x" * 255 + "\u2026"
+    assert max(map(len, properties.values())) <= 4096
+    with pytest.raises(DBusError) as raised:
+        await client.call("GetContainerInfo", "s", long)
+    assert len(raised.value.text) == 4096
+
+
 async def test_operations_on_one_container_take_turns(client: Client, daemon: Daemon) -> None:
     """The second begins when the first has ended."""
     inside = 0
@@ -339,6 +352,24 @@ async def test_one_user_cannot_have_too_many(client: Client, daemon: Daemon) -> 
     for path in paths:
         await client.wait_for("Completed", path)
     await start(client)
+
+
+async def test_only_the_latest_of_very_many_are_remembered(
+    bus_address: str, connect: Connect
+) -> None:
+    """A user whose operations never end to begin does not fill the memory."""
+    timing = Timing(hold=0.001, settle=0, repeat=0.001, linger=0.002, remember=1000)
+    daemon = await launch(bus_address, timing=timing)
+    client = await connect()
+    paths = []
+    for _ in range(300):
+        paths.append(await start(client))
+        await client.wait_for("InterfacesRemoved", paths[-1])
+    with pytest.raises(DBusError, match="There is no object"):
+        await client.get_all(paths[43])
+    assert (await client.get_all(paths[44]))["Status"] == "completed"
+    daemon.stop.set()
+    await daemon.task
 
 
 async def test_ids_are_not_given_out_again_after_a_restart(
