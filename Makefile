@@ -5,7 +5,7 @@ export PREFIX DESTDIR
 # As it was typed: make would take a $ for one of its own variables.
 override export CMD := $(value CMD)
 
-.PHONY: help run stop test unit check bench attack install uninstall generate clean
+.PHONY: help run stop test unit check bench attack fuzz install uninstall generate clean
 
 help:
 	@echo 'make run [CMD="..."]   enter the default container, after installing and starting what it takes'
@@ -14,6 +14,7 @@ help:
 	@echo 'make unit              only the tests that need no Incus'
 	@echo 'make check             format, lint and types'
 	@echo 'make attack            try to get out of containers, and count what is refused'
+	@echo 'make fuzz              call the daemon with nonsense for long; CALLS=500000'
 	@echo 'make bench             measure, and compare with the budgets'
 	@echo 'make install           into DESTDIR; PREFIX=/usr'
 	@echo 'make uninstall         remove what "make install" put there'
@@ -41,6 +42,9 @@ bench:
 
 attack:
 	@scripts/attack
+
+fuzz:
+	@scripts/fuzz
 
 install:
 	@scripts/install

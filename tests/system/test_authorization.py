@@ -2,12 +2,11 @@
 """Who may do what, by the real polkit and its defaults. bob is in no group of Incus's."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from kapsule.errors import Busy, NotAuthorized, NotSupported
-from tests.system.support.box import default_container, instances, refused
+from tests.system.support.box import configured_machine, default_container, instances, refused
 from tests.system.support.bus import carry_out, connect, status
 from tests.system.support.polkit import allowed, at_the_seat, without_polkit
 from tests.system.support.users import User, incus
@@ -199,30 +198,3 @@ def carry_out_start(user: User, name: str) -> None:
     """Start a container, which may run."""
     with connect(user) as bus:
         carry_out(bus, "StartContainer", "s", name)
-
-
-def configured_machine(line: str) -> "MachineConfiguration":
-    """Have the machine's configuration file say this within the block."""
-    return MachineConfiguration(line)
-
-
-class MachineConfiguration:
-    """/etc/kapsule/kapsule.conf for the time of a test. The daemon reads limits at its start."""
-
-    FILE = Path("/etc/kapsule/kapsule.conf")
-
-    def __init__(self, line: str) -> None:
-        self._line = line
-
-    def __enter__(self) -> None:
-        self.FILE.parent.mkdir(exist_ok=True)
-        self.FILE.write_text(f"[kapsule]\n{self._line}\n")
-        self._restart()
-
-    def __exit__(self, *_: object) -> None:
-        self.FILE.unlink()
-        self.FILE.parent.rmdir()
-        self._restart()
-
-    def _restart(self) -> None:
-        subprocess.run(["systemctl", "restart", "kapsule-daemon"], check=True)

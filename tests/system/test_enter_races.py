@@ -32,10 +32,7 @@ async def test_the_name_goes_to_somebody_else(
 ) -> None:
     """Bob waits to enter his own; until it is his turn, it is gone, and Alice has the name."""
     progress = RecordingProgress()
-    isolated = {"trust": "sealed", "privileged": False, "network": "none", "mount_home": False}
-    await make(
-        backend, fresh_name, owner=bob.account.pw_name, **isolated, host_rootfs=False, gpu=False
-    )
+    await make(backend, fresh_name, owner=bob.account.pw_name, trust="sealed", network="none")
     incus("stop", "--force", fresh_name)
     await backend.registry.refresh(fresh_name)
     caller = await account(bob.account.pw_name)

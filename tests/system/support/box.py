@@ -82,6 +82,29 @@ def configured(user: User, text: str) -> Iterator[Path]:
         subprocess.run(["rm", "-r", str(file.parent.parent)], check=True)
 
 
+@contextlib.contextmanager
+def configured_machine(line: str) -> Iterator[None]:
+    """Have the machine's configuration file say this within the block.
+
+    The daemon reads limits at its start, so it is started anew.
+    """
+    file = Path("/etc/kapsule/kapsule.conf")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"[kapsule]\n{line}\n")
+    _start_anew()
+    try:
+        yield
+    finally:
+        file.unlink()
+        file.parent.rmdir()
+        _start_anew()
+
+
+def _start_anew() -> None:
+    systemctl("reset-failed", DAEMON)
+    systemctl("restart", DAEMON)
+
+
 def default_container(
     user: User, name: str, image: str = "local:debian"
 ) -> contextlib.AbstractContextManager[Path]:

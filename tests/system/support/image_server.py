@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 
 class ImageServer:
@@ -22,6 +23,7 @@ class ImageServer:
         self.is_half_sent = asyncio.Event()
         self.was_hung_up_on = asyncio.Event()
         self.breaks_off = False
+        self.requested: list[str] = []  # paths, with what follows a question mark
         self.url = ""
         self.root = b"x" * 2_000_000
         metadata = io.BytesIO()
@@ -107,7 +109,12 @@ async def image_server(
 
         return answer
 
-    application = web.Application()
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        tiny.requested.append(request.raw_path)
+        return await handler(request)
+
+    application = web.Application(middlewares=[note])
     routes = application.router
     routes.add_get("/streams/v1/index.json", sends(msgspec.json.encode(tiny.index())))
     routes.add_get("/streams/v1/images.json", sends(msgspec.json.encode(tiny.products())))
