@@ -198,8 +198,8 @@ def bind_features(backend: Backend) -> Features:
         return (await describe_trust(backend, name)).to_json()
 
     return Features(
-        create=lambda request, progress: create_container(backend, request, progress),
-        start=lambda name, progress: start_container(backend, name, progress),
+        create=partial(create_container, backend),
+        start=partial(start_container, backend),
         stop=lambda name, force, progress: stop_container(
             backend, name, force=force, progress=progress
         ),
@@ -209,17 +209,13 @@ def bind_features(backend: Backend) -> Features:
         delete=lambda name, force, progress: delete_container(
             backend, name, force=force, progress=progress
         ),
-        add_mount=lambda name, path, caller, progress: add_mount(
-            backend, name, path, caller, progress
-        ),
-        remove_mount=lambda name, path, caller, progress: remove_mount(
-            backend, name, path, caller, progress
-        ),
-        change_owner=lambda name, uid, progress: change_owner(backend, name, uid, progress),
-        change_trust=lambda request, progress: change_trust(backend, request, progress),
+        add_mount=partial(add_mount, backend),
+        remove_mount=partial(remove_mount, backend),
+        change_owner=partial(change_owner, backend),
+        change_trust=partial(change_trust, backend),
         describe_trust=trust_of,
-        set_up_user=lambda name, user, progress: set_up_user(backend, name, user, progress),
-        enter=lambda request, progress: enter_container(backend, request, progress),
+        set_up_user=partial(set_up_user, backend),
+        enter=partial(enter_container, backend),
         read_devices=read_devices,
         list_images=list_images,
         is_taken=is_taken,

@@ -93,7 +93,8 @@ CREATE_OPTIONS = Schema(
                     BOOLEAN,
                     True,
                     "Desktop",
-                    "Share the sockets of your desktop: windows, sound and more",
+                    "Share the sockets of your desktop: windows, sound and more; only windows with "
+                    "an isolated container",
                 ),
             ),
         ),
