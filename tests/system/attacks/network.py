@@ -36,7 +36,8 @@ def own_address(scene: Scene, level: str) -> str:
     """Return the IPv4 address that the bridge's DHCP server keeps for a container."""
     if level not in scene.addresses:
         leases = json.loads(incus("network", "list-leases", names.BRIDGE, "--format=json"))
-        found = [each["address"] for each in leases if each["hostname"] == scene.name(level)]
+        hardware = incus("config", "get", scene.name(level), "volatile.eth0.hwaddr").strip()
+        found = [each["address"] for each in leases if each["hwaddr"] == hardware]
         scene.addresses[level] = next(str(address) for address in found if "." in address)
     return scene.addresses[level]
 
