@@ -38,8 +38,9 @@ _PORTAL_PATH = "/org/freedesktop/portal/desktop"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 # Portals that ask the user whoever calls, or that only tell or show something. The portal takes
 # the proxy for a program of the host, so that others would not ask: the ones that open files and
-# links, start programs at login, install launchers or take pictures of the screen are left out.
-_PORTALS = ("Settings", "Notification", "FileChooser", "Print", "Account", "Email", "Inhibit")
+# links, start programs at login, install launchers or take pictures of the screen are left out, and
+# so are those that write an e-mail or keep the machine awake without asking.
+_PORTALS = ("Settings", "Notification", "FileChooser", "Print", "Account")
 # What may be called, by name, interface and path. To let a name through as a whole would let all
 # through that its owner offers: that of the notifications is Plasma's shell, which runs scripts.
 _CALLS = (

@@ -90,7 +90,8 @@ def test_portals(guest: Guest) -> None:
         for portal in ("FileChooser", "Settings", "Notification"):
             words = f"{_CALL} --dest={name} {place} org.freedesktop.portal.{portal}.Any"
             assert "denied" not in guest.enter("sh", "-c", words).error.lower(), portal
-        for portal in ("OpenURI", "Background", "DynamicLauncher", "RemoteDesktop", "Screenshot"):
+        refused = ("OpenURI", "Background", "DynamicLauncher", "RemoteDesktop", "Screenshot")
+        for portal in (*refused, "Email", "Inhibit"):
             words = f"{_CALL} --dest={name} {place} org.freedesktop.portal.{portal}.Any"
             assert "denied" in guest.enter("sh", "-c", words).error.lower(), portal
 
