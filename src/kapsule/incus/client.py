@@ -108,15 +108,15 @@ class IncusClient:
         """Hold the WebSocket at path open.
 
         heartbeat: seconds between pings; it closes when one is not answered by the next half.
-        Raises IncusUnavailable when the connection cannot be made.
+        Raises IncusUnavailable when the connection cannot be made, or breaks within the block.
         """
         socket_path = self._current_socket_path()
         with _translated(socket_path):
             connection = await self._session(socket_path).ws_connect(
                 _url(path, query), heartbeat=heartbeat
             )
-        async with connection:
-            yield connection
+            async with connection:
+                yield connection
 
     async def close(self) -> None:
         """Close all connections."""

@@ -90,7 +90,10 @@ def booted(root: Path, scratch: Path, group: Path, binds: Sequence[str] = ()) ->
                 env={"PATH": PATH, **environment},
                 start_new_session=True,
             )
-        yield Box(process, _wait_ready(process, notify, console))
+        leader = _wait_ready(process, notify, console)
+    # The socket is gone now: systemd-nspawn would wait for ever for somebody to read what systemd
+    # says at each reload, and the box's systemd for systemd-nspawn.
+    yield Box(process, leader)
 
 
 def _nspawn(root: Path) -> list[str]:
@@ -118,6 +121,7 @@ def _notify_socket(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(path))
         yield notify
+    path.unlink()
 
 
 def _wait_ready(process: subprocess.Popen[bytes], notify: socket.socket, console: Path) -> int:

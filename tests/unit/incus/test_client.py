@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from kapsule.errors import IncusError, IncusUnavailable, InvalidArgument
@@ -13,7 +14,16 @@ from kapsule.incus.errors import (
 )
 from kapsule.incus.types import Instance
 from kapsule.incus.urls import path
-from kapsule.testing.fake_incus import OPERATION, FakeIncus, background, broken, error, raw, sync
+from kapsule.testing.fake_incus import (
+    OPERATION,
+    FakeIncus,
+    background,
+    broken,
+    error,
+    messages,
+    raw,
+    sync,
+)
 
 DEV = path("instances", "dev")
 
@@ -157,3 +167,13 @@ def test_where_the_socket_is() -> None:
     assert find_socket({"INCUS_SOCKET": "/s", "INCUS_DIR": "/d"}) == "/s"
     assert find_socket({"INCUS_SOCKET": "", "INCUS_DIR": "/d"}) == "/d/unix.socket"
     assert find_socket({}) in ("/run/incus/unix.socket", "/var/lib/incus/unix.socket")
+
+
+async def test_a_connection_that_breaks_while_it_is_used(
+    client: IncusClient, incus: FakeIncus
+) -> None:
+    """An Incus that dies as its ping is answered is as one that cannot be reached."""
+    incus.on("GET", "/1.0/events", messages())
+    with pytest.raises(IncusUnavailable, match="closing transport"):
+        async with client.websocket("/1.0/events", heartbeat=30):
+            raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
