@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from dbus_fast import Message, MessageFlag, MessageType
-from dbus_fast.unpack import unpack_variants
 
 from kapsule.daemon.bus import Bus, current_call
 from kapsule.errors import Busy, NotAuthorized
@@ -18,6 +17,7 @@ from kapsule.host.users import HostUser, look_up
 _BUS = "org.freedesktop.DBus"
 _BUS_PATH = "/org/freedesktop/DBus"
 _ROOT = 0
+_PATIENCE = 10.0  # seconds for the bus itself
 _LIMIT = 128  # calls of one user that are worked on; as many as the bus lets one connection make
 
 
@@ -85,7 +85,10 @@ class Callers:
                 del self._when_gone[sender]
 
     async def uid_of(self, sender: str) -> int:
-        """Return whose connection it is. Raises NotAuthorized when the bus cannot tell."""
+        """Return whose connection it is.
+
+        Raises NotAuthorized when the bus cannot tell, Busy when it does not answer.
+        """
         if sender not in self._uids:
             self._uids[sender] = asyncio.create_task(self._ask(sender))
         # Shielded: others may wait for the same answer.
@@ -97,23 +100,30 @@ class Callers:
         Only what the bus tells of the end of may be remembered: unique names are not used again,
         but what is remembered of them must not grow for ever.
         """
-        watched, credentials = await asyncio.gather(
-            self._call_bus("AddMatch", _rule(sender)),
-            self._call_bus("GetConnectionCredentials", sender),
-        )
-        uid = (
-            unpack_variants(credentials.body[0]).get("UnixUserID")
-            if _is_good(credentials)
-            else None
-        )
-        if not _is_good(watched) or uid is None:
+        try:
+            watched, owner = await asyncio.gather(
+                self._call_bus("AddMatch", _rule(sender)),
+                # GetConnectionCredentials tells more, but newer buses add a descriptor for the
+                # process. They have no room for many, and then drop the reply without a word.
+                self._call_bus("GetConnectionUnixUser", sender),
+            )
+        except Busy:
             self._forget(sender)
-        if not isinstance(uid, int):
+            raise
+        if not _is_good(watched) or not _is_good(owner):
+            self._forget(sender)
+        if not _is_good(owner) or owner.signature != "u":
             raise NotAuthorized("The bus does not tell who you are")
+        uid: int = owner.body[0]
         return uid
 
     async def _call_bus(self, member: str, argument: str) -> Message:
-        reply = await self._bus.call(_bus_message(member, argument, MessageFlag.NONE))
+        """Return the bus's answer. Raises Busy when there is none."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                reply = await self._bus.call(_bus_message(member, argument, MessageFlag.NONE))
+        except TimeoutError as error:
+            raise Busy("The bus does not answer", hint="Try again later") from error
         assert reply is not None
         return reply
 

@@ -21,6 +21,7 @@ from kapsule.daemon.dbus_errors import answers, to_kapsule_error, wire_text
 from kapsule.daemon.defaults import Defaults
 from kapsule.daemon.features import Containers, Features, wait_until_loaded
 from kapsule.daemon.interface import NamedInterface
+from kapsule.daemon.lanes import Lanes
 from kapsule.daemon.operations import Operations
 from kapsule.daemon.sight import Sight
 from kapsule.daemon.signatures import (
@@ -64,6 +65,7 @@ class Reading(NamedInterface):
         self._containers = services.containers
         self._features = services.features
         self._defaults = services.defaults
+        self._lanes = Lanes()
         self._sight = Sight(services.containers, services.creations, services.authorizer)
         services.containers.subscribe(self.ContainersChanged)
 
@@ -115,14 +117,16 @@ class Reading(NamedInterface):
     async def Describe(self, name: DBusStr) -> DBusStr:
         """Return one container as JSON, with options and devices."""
         container = await self._see(name)
-        return wire.to_json(container, await self._features.read_devices(name))
+        async with self._lanes.of(await self._callers.uid()):
+            return wire.to_json(container, await self._features.read_devices(name))
 
     @dbus_method()
     @answers
     async def DescribeTrust(self, name: DBusStr) -> DBusStr:
         """Return what crosses the border of a container as JSON."""
         await self._see(name)
-        return await self._features.describe_trust(name)
+        async with self._lanes.of(await self._callers.uid()):
+            return await self._features.describe_trust(name)
 
     @dbus_method()
     @answers
@@ -138,7 +142,9 @@ class Reading(NamedInterface):
     async def GetConfig(self) -> StringMap:
         """Return the caller's settings, or the one key `error`."""
         try:
-            config = await self._defaults.config((await self._callers.identify()).user)
+            user = (await self._callers.identify()).user
+            async with self._lanes.of(user.uid):
+                config = await self._defaults.config(user)
         except Exception as error:
             config = {"error": to_kapsule_error(error).to_text()}
         return {key: wire_text(value) for key, value in config.items()}
@@ -148,7 +154,9 @@ class Reading(NamedInterface):
     async def ListImages(self) -> DBusStr:
         """Return the images that the caller may use as JSON."""
         user = (await self._callers.identify()).user
-        return await self._features.list_images(user.uid, await self._authorizer.is_admin(user))
+        is_admin = await self._authorizer.is_admin(user)
+        async with self._lanes.of(user.uid):
+            return await self._features.list_images(user.uid, is_admin)
 
     async def _see(self, name: str) -> Container:
         """Return a container that the caller may see and that is ready."""

@@ -16,6 +16,8 @@ from tests.system.support import traces
 from tests.system.support.bus import acting_as
 from tests.system.support.users import User
 
+pytestmark = pytest.mark.main  # how many descriptors a bus takes depends on its version
+
 _BUSY = "org.kde.kapsule.Error.Busy"
 _LIMIT = "org.freedesktop.DBus.Error.LimitsExceeded"
 
@@ -102,7 +104,7 @@ def test_calls_that_want_no_answer(bob: User, watch: Watch) -> None:
                     peer.send(call)
         for peer in peers:
             reply = peer.call(Message(MANAGER_PATH, MANAGER, "ListContainers"))
-            assert reply.error in ("", _LIMIT)
+            assert reply.error in ("", _LIMIT, _BUSY)
 
 
 def test_long_command_lines(bob: User, watch: Watch) -> None:
