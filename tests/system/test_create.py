@@ -78,6 +78,10 @@ async def test_a_container(backend: Backend, fresh_name: str) -> None:
     assert ours == {
         "user.kapsule.owner": "1000",
         "user.kapsule.setup-state": "done",
+        "user.kapsule.trust": "full",
+        "user.kapsule.privileged": "true",
+        "user.kapsule.network": "host",
+        "user.kapsule.desktop": "true",
         "user.kapsule.host-rootfs": "true",
         "user.kapsule.mount-home": "true",
         "user.kapsule.gpu": "true",
