@@ -57,6 +57,7 @@ _BY_CODE: dict[int, type[IncusError]] = {
 
 _HINTS = {
     403: "The daemon needs Incus's administration socket, so it must run as root",
+    404: "Something else may have removed it just now: kapsule list",
     503: "Incus is still starting; try again in a moment",
 }
 _LOG_HINT = "Incus may have more to say: journalctl -u incus.service"
