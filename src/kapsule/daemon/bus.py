@@ -18,7 +18,7 @@ from typing import NamedTuple
 from dbus_fast import BusType, Message, MessageFlag, MessageType
 from dbus_fast.aio import MessageBus, message_bus
 
-from kapsule.daemon.reader import Refused, build_message_reader
+from kapsule.daemon.reader import LARGE_CALLS, Refused, build_message_reader
 from kapsule.daemon.writer import Writer
 
 # dbus-fast has no other way to have messages read and written by somebody else.
@@ -102,6 +102,12 @@ class Bus(MessageBus):
         """Wait until the connection has ended. Raises whatever ended it."""
         # Shielded: everybody who waits in dbus-fast waits for one and the same future.
         await asyncio.shield(self.wait_for_disconnect())  # type: ignore[no-untyped-call]
+
+    def _process_message(self, msg: Message) -> None:
+        """Process a message, and let go of what is in a large one: the method has it now."""
+        super()._process_message(msg)
+        if msg.member in LARGE_CALLS:
+            msg.body = []
 
     def _receive(self, message: Message) -> Message | bool:
         """Take note of a message before anything else looks at it, and answer a refused one."""

@@ -34,19 +34,21 @@ def answers(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any
         try:
             return await method(*args, **kwargs)
         except (Exception, asyncio.CancelledError) as error:
-            failure = _on_wire(error)
-        # Not within the handler: errors that lead to each other keep what the caller sent, which
-        # may be much, until Python looks for such circles.
+            name, text = _on_wire(error)
+        # What the caller sent may be much. dbus-fast keeps an error in a circle with all that led
+        # to it, until Python looks for such circles.
+        del args, kwargs
         if current_call().wants_reply:
-            raise failure
+            raise DBusError(name, text)
         return None
 
     return answer
 
 
-def _on_wire(error: BaseException) -> DBusError:
+def _on_wire(error: BaseException) -> tuple[str, str]:
+    """Return the name and the text of an error."""
     known = to_kapsule_error(error)
-    return DBusError(known.dbus_name, error_text(known))
+    return known.dbus_name, error_text(known)
 
 
 def to_kapsule_error(error: BaseException) -> KapsuleError:

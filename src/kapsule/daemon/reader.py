@@ -31,7 +31,7 @@ _ROOM_FOR_FDS = socket.CMSG_SPACE(253 * _INT)  # unix(7): SCM_MAX_FD
 _LIMIT = 64 << 10
 # These calls bring the words and the variables of a program, which are 6 MiB at most: execve(2).
 # Replies come from whom we asked.
-_LARGE_CALLS = ("Enter", "PrepareEnter")
+LARGE_CALLS = ("Enter", "PrepareEnter")
 _REPLIES = (MessageType.METHOD_RETURN, MessageType.ERROR)
 _LARGE_LIMIT = 8 << 20
 
@@ -152,7 +152,7 @@ def _too_large(head: bytes, body: int) -> Message | None:
     """Return a refusal if a message with this header may not be as large as it is."""
     if (message := _header(head)) is None:
         return None
-    is_large = message.member in _LARGE_CALLS or message.message_type in _REPLIES
+    is_large = message.member in LARGE_CALLS or message.message_type in _REPLIES
     limit = _LARGE_LIMIT if is_large else _LIMIT
     if len(head) + body <= limit:
         return None

@@ -80,10 +80,12 @@ class Watch:
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(_PAUSE):
+            while True:
                 for name, message in self._calls.items():
                     self._measure(name, message)
                 self._look()
+                if self._stop.wait(_PAUSE):
+                    return
         except BaseException as error:
             self._error = error
 
