@@ -112,7 +112,10 @@ class Watch:
         subprocess.run(["true"], check=True)
 
     def _look(self) -> None:
-        memory, descriptors = _size(self._pid)
+        try:
+            memory, descriptors = _size(self._pid)
+        except PermissionError:  # the whole process is somebody else, to connect: acting_as()
+            return
         self.health.memory = max(self.health.memory, memory)
         self.health.descriptors = max(self.health.descriptors, descriptors)
 
