@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,18 +162,16 @@ def test_the_report_is_the_truth(alice: User, fresh_name: str, level: str) -> No
     crossings = _report(alice, fresh_name)["crossings"]
     assert isinstance(crossings, list)
     mounts = {each["what"] for each in crossings if each["kind"] == "mount"}
-    table = sh(fresh_name, "cat /proc/self/mountinfo").stdout
-    points = {line.split()[4] for line in table.splitlines()}
+    init = Path(f"/proc/{json.loads(incus('query', f'/1.0/instances/{fresh_name}/state'))['pid']}")
+    points = {line.split()[4] for line in (init / "mountinfo").read_text().splitlines()}
     assert ("/" in mounts) is ("/.kapsule/host" in points)
     assert (alice.account.pw_dir in mounts) is (alice.account.pw_dir in points)
-    own_network = os.stat("/proc/self/ns/net").st_ino != int(
-        sh(fresh_name, "readlink /proc/self/ns/net").stdout.strip()[5:-1]
-    )
+    own_network = not os.path.samefile(init / "ns/net", "/proc/self/ns/net")
     networks = [each["what"] for each in crossings if each["kind"] == "network"]
     assert networks == (["a bridge"] if own_network else ["the host's"])
     capabilities = next(each["what"] for each in crossings if each["kind"] == "capability")
-    bounding = int(sh(fresh_name, "grep CapBnd /proc/1/status").stdout.split()[1], 16)
-    assert ("sys_module" in capabilities) is not bool(bounding >> 16 & 1)
+    (bounding,) = re.findall(r"CapBnd:\s*(\w+)", (init / "status").read_text())
+    assert ("sys_module" in capabilities) is not bool(int(bounding, 16) >> 16 & 1)
 
 
 def test_help_names_the_levels(alice: User) -> None:
