@@ -394,8 +394,8 @@ async def test_incus_goes_away(backend: Backend, fresh_name: str) -> None:
             await _run(_with_extra(1301, stop), backend, fresh_name)
     finally:
         _systemctl("start")
-    # Our registry hears of it a moment after Incus has removed it.
-    while fresh_name in _instances() or backend.registry.find(fresh_name):
+    # Nobody tells; and our registry hears of it a moment after Incus has removed it.
+    while fresh_name in _instances() or backend.registry.find(fresh_name):  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     with pytest.raises(NotFound):
         backend.registry.get(fresh_name)
