@@ -5,6 +5,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.system.support.users import incus
 
@@ -44,7 +45,8 @@ def _address(name: str) -> str:
 
 def id_map(name: str) -> list[tuple[int, int, int]]:
     """Return the rows of its uid_map: first inside, first on the host, count."""
-    text = incus("exec", name, "--", "cat", "/proc/self/uid_map")
+    pid = json.loads(incus("query", f"/1.0/instances/{name}/state"))["pid"]
+    text = Path(f"/proc/{pid}/uid_map").read_text()
     return [(int(a), int(b), int(c)) for a, b, c in map(str.split, text.splitlines())]
 
 
