@@ -64,6 +64,19 @@ def test_the_size_follows(alice: User, container: str) -> None:
         screen.expect("now 50 111")
 
 
+def test_a_new_size_comes_before_what_is_typed_after_it(alice: User, container: str) -> None:
+    """Also when both wait for a client that had no time for either."""
+    with Screen(alice, "kapsule", "enter", container) as screen:
+        screen.expect(PROMPT)
+        screen.type("trap 'echo now $(stty size)' WINCH\n")
+        screen.expect(PROMPT)
+        os.kill(screen.pid, signal.SIGSTOP)
+        screen.resize(50, 111)
+        screen.type("\n")
+        os.kill(screen.pid, signal.SIGCONT)
+        screen.expect("now 50 111")
+
+
 def test_interrupt_quit_and_end_of_file(alice: User, container: str) -> None:
     """Ctrl-C, Ctrl-\\ and Ctrl-D do inside what they do outside."""
     with Screen(alice, "kapsule", "enter", container) as screen:

@@ -49,6 +49,7 @@ _LIMITS = {
     "Max realtime priority": resource.RLIMIT_RTPRIO,
     "Max realtime timeout": resource.RLIMIT_RTTIME,
 }
+_PF_EXITING = 0x4  # in the field "flags" of /proc/PID/stat: include/linux/sched.h
 # What stands beside the names of a hierarchy of version 1: kernel/cgroup/cgroup-v1.c.
 _MOUNT_OPTION = re.compile(
     r"(rw|ro|noprefix|xattr|cpuset_v2_mode|favordynmods|clone_children|release_agent=.*)\Z"
@@ -78,10 +79,20 @@ class Border(NamedTuple):
 
 
 def is_alive(pidfd: int) -> bool:
-    """Say whether the process that pidfd stands for still runs: pidfd_open(2)."""
+    """Say whether the process that pidfd stands for still runs: pidfd_open(2).
+
+    An init that exits waits for all that runs in its container (pid_namespaces(7)), and its pidfd
+    tells of its end only after that. By then nothing can join it any more: so it counts as gone.
+    """
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    return not poll.poll(0)
+    if poll.poll(0):
+        return False
+    try:
+        pid = _field(f"/proc/self/fdinfo/{pidfd}", "Pid")
+        return not int(_read(f"/proc/{pid}/stat").rpartition(")")[2].split()[6]) & _PF_EXITING
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def survey(init: int, pidfd: int, login: int | None = None) -> Border:
@@ -152,8 +163,16 @@ def join_pid_namespace(border: Border, pidfd: int) -> None:
 
 
 def _read(path: str) -> str:
-    with open(path) as file:
+    with open(path, errors="surrogateescape") as file:  # a guest chooses what init is called
         return file.read().rstrip("\0\n")
+
+
+def _field(path: str, name: str) -> str:
+    """Return the first word after `name:` in a file of such lines."""
+    for line in _read(path).splitlines():
+        if line.startswith(name + ":"):
+            return line.split()[1]
+    raise OSError(f"{path} has no {name}")
 
 
 def _differing_namespaces(pid: int) -> int:
@@ -199,10 +218,7 @@ def _cgroup_mounts() -> dict[str, str]:
 
 
 def _bounding_set(pid: int) -> int:
-    for line in _read(f"/proc/{pid}/status").splitlines():
-        if line.startswith("CapBnd:"):
-            return int(line.split()[1], 16)
-    raise OSError(f"/proc/{pid}/status has no CapBnd")
+    return int(_field(f"/proc/{pid}/status", "CapBnd"), 16)
 
 
 def _label(pid: int) -> tuple[str, str] | None:

@@ -122,8 +122,9 @@ class Relay:
         terminal = self._terminal
         while True:
             readable, writable = self._wait()
-            if self._wakeup.fileno() in readable:
-                self._take_signals()
+            # First, and whatever was readable: who changed the size and then typed did so in that
+            # order, and a signal that comes while select(2) returns is not in its answer.
+            self._take_signals()
             if terminal and terminal.master in writable:
                 terminal.flush_input()
             if terminal and terminal.source in readable:
@@ -154,7 +155,11 @@ class Relay:
         return readable, writable
 
     def _take_signals(self) -> None:
-        for number in self._wakeup.recv(256):
+        try:
+            numbers = self._wakeup.recv(256)
+        except BlockingIOError:
+            return
+        for number in numbers:
             if number == signal.SIGWINCH and self._terminal:
                 self._terminal.resize()
             elif number == signal.SIGTSTP:

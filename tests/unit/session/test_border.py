@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import os
 import resource
+import select
+import signal
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -49,3 +52,39 @@ def test_the_label_is_written_whatever_the_guests_filters_do(tmp_path: Path) -> 
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     assert label.read_text() == "exec confined"
+
+
+def _pause() -> int:
+    """Fork a process that does nothing; return its pid."""
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    return child
+
+
+def _pidfd_is_silent_but_init_counts_as_gone() -> bool:
+    syscalls.unshare(syscalls.CLONE_NEWPID)
+    init, guest = _pause(), _pause()
+    pidfd = os.pidfd_open(init)
+    is_alive_before = border.is_alive(pidfd)
+    os.kill(init, signal.SIGKILL)
+    os.waitid(os.P_PID, guest, os.WEXITED | os.WNOWAIT)  # killed by init's end, and not reaped
+    deadline = time.monotonic() + 10
+    while border.is_alive(pidfd) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    is_silent = not select.select([pidfd], [], [], 0)[0]
+    is_alive_after = border.is_alive(pidfd)
+    os.waitpid(guest, 0)
+    return is_alive_before and is_silent and not is_alive_after
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes pid namespaces")
+def test_an_init_that_still_waits_for_others_counts_as_gone() -> None:
+    """Nothing can be forked into its container any more, though its pidfd says nothing yet."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(not _pidfd_is_silent_but_init_counts_as_gone())
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0

@@ -162,8 +162,9 @@ def _look_into(pid: str, root: os.stat_result) -> set[str]:
     except OSError:
         pass
     try:
+        os.close(os.open(f"{folder}/mem", os.O_RDWR))
+        # Read after that: when it is the helper still, it was so when its memory was opened.
         if b"kapsule-session" in Path(f"{folder}/cmdline").read_bytes():
-            os.close(os.open(f"{folder}/mem", os.O_RDWR))
             found.add("memory of the helper")
     except OSError:
         pass
