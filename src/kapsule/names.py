@@ -28,6 +28,7 @@ KEY_TRUST = "user.kapsule.trust"
 KEY_PRIVILEGED = "user.kapsule.privileged"
 KEY_NETWORK = "user.kapsule.network"
 KEY_DESKTOP = "user.kapsule.desktop"
+KEY_X11 = "user.kapsule.x11"
 
 # A property of images: the uid of the user whose image it is.
 IMAGE_OWNER = "user.kapsule.owner"

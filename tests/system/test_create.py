@@ -82,6 +82,7 @@ async def test_a_container(backend: Backend, fresh_name: str) -> None:
         "user.kapsule.privileged": "true",
         "user.kapsule.network": "host",
         "user.kapsule.desktop": "true",
+        "user.kapsule.x11": "true",
         "user.kapsule.host-rootfs": "true",
         "user.kapsule.mount-home": "true",
         "user.kapsule.gpu": "true",

@@ -58,6 +58,11 @@ class Container:
         """Whether sockets of its users' desktops are shared with it."""
         return self.config.get(names.KEY_DESKTOP, "true") == "true"
 
+    @property
+    def has_x11(self) -> bool:
+        """Whether the X11 display is among them, by which programs get at each other's windows."""
+        return self.has_desktop and self.config.get(names.KEY_X11, "true") == "true"
+
     def is_set_up_for(self, uid: int) -> bool:
         """Whether the user with this uid has an account in it."""
         return self.config.get(names.key_mapped(uid)) == "true"

@@ -37,6 +37,10 @@ _ADDRESSES = {
     "PULSE_SERVER": (_UNIX_SERVER, _NETWORK_SERVER),
     "DBUS_SESSION_BUS_ADDRESS": (_BUS_PATH, _NETWORK_SERVER),
 }
+_NO_X11 = (
+    "DISPLAY is not shared: programs of X11 can type into all your windows. "
+    "A container that is created with --x11 has it"
+)
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 _GPG_SOCKETS = ("S.gpg-agent", "S.gpg-agent.ssh", "S.gpg-agent.extra", "S.gpg-agent.browser")
 _BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -75,11 +79,14 @@ class Place:
         return f"{self.runtime}/kapsule-{kind}-{digest}"
 
 
-def plan(place: Place, *, with_bus: bool, isolated: bool = False) -> tuple[Share, ...]:
+def plan(
+    place: Place, *, with_bus: bool, with_x11: bool = True, isolated: bool = False
+) -> tuple[Share, ...]:
     """Return what a session shares of the host's desktop.
 
-    with_bus: whether the host's session bus is among it. isolated: whether the container shall be
-    a border; then only windows are shared. The first share of a target counts.
+    with_bus, with_x11: whether the host's session bus and its X11 display are among it. isolated:
+    whether the container shall be a border; then only windows are shared. The first share of a
+    target counts.
 
     An isolated container gets nothing by which it could act as the user elsewhere: the session
     bus only behind a proxy, because its services start programs; not the agents, which sign for
@@ -88,7 +95,8 @@ def plan(place: Place, *, with_bus: bool, isolated: bool = False) -> tuple[Share
     that what the owner could.
     """
     planners = _WINDOWS if isolated else _PLANNERS
-    planned = [share for planner in planners for share in planner(place)]
+    chosen = [planner for planner in planners if with_x11 or planner is not _x11]
+    planned = [share for planner in chosen for share in planner(place)]
     if isolated:
         planned = [share for share in planned if share.kind != FILE]
         planned = [*_without_buses(planned, place), *_filtered_bus(place)]
@@ -97,27 +105,38 @@ def plan(place: Place, *, with_bus: bool, isolated: bool = False) -> tuple[Share
     return tuple({share.target: share for share in reversed(planned)}.values())
 
 
-def passed(environment: Mapping[str, str], *, shares_network: bool = True) -> dict[str, str]:
+def passed(
+    environment: Mapping[str, str], *, shares_network: bool = True, with_x11: bool = True
+) -> dict[str, str]:
     """Return what of the environment passes as it is: what names no file of the host.
 
     shares_network: whether the container's network is the host's; then names of servers in the
-    network pass, too.
+    network pass, too. with_x11: whether those of X11 displays do.
     """
     kept = {name: value for name, value in environment.items() if name not in VARIABLES}
     if not shares_network:
         return kept
     for name, (_, of_network) in _ADDRESSES.items():
         value = environment.get(name, "")
-        if of_network.match(value):
+        if of_network.match(value) and (with_x11 or name != "DISPLAY"):
             kept[name] = value
     return kept
 
 
-def refused(environment: Mapping[str, str], *, shares_network: bool = True) -> list[str]:
-    """Return notes on the variables that should name a server and name none that can be shared."""
+def refused(
+    environment: Mapping[str, str], *, shares_network: bool = True, with_x11: bool = True
+) -> list[str]:
+    """Return notes on the variables that should name a server and name none that can be shared.
+
+    Where X11 is not shared, that is worth a note only where there is no other way to a window.
+    """
     notes = []
     for name, (of_host, of_network) in _ADDRESSES.items():
         value = environment.get(name, "")
+        if value and name == "DISPLAY" and not with_x11:
+            if not environment.get("WAYLAND_DISPLAY"):
+                notes.append(_NO_X11)
+            continue
         if not value or of_host.match(value):
             continue
         shown = (value if value.isprintable() else ascii(value))[:200]

@@ -14,7 +14,7 @@ from kapsule.create.folders import caller_of, folders_of, owned_by
 from kapsule.enter import desktop
 from kapsule.enter.missing import missing_directories
 from kapsule.enter.request import EnterContext, EnterReply
-from kapsule.errors import Busy, NoAccount
+from kapsule.errors import Busy, GuestError, NoAccount
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.session import mount_requests, protocol
 from kapsule.session.sharing import Plan
@@ -83,7 +83,8 @@ async def plan_desktop(context: EnterContext) -> None:
     """Decide which of the caller's sockets the session shares."""
     request, container = context.request, context.entered
     shares_network = container.shares_network and container.has_desktop
-    context.passed = desktop.passed(request.environment, shares_network=shares_network)
+    given = {"shares_network": shares_network, "with_x11": container.has_x11}
+    context.passed = desktop.passed(request.environment, **given)
     if _as_root(context):
         return
     place = desktop.Place(
@@ -91,9 +92,13 @@ async def plan_desktop(context: EnterContext) -> None:
     )
     context.passed = {**context.passed, "XDG_RUNTIME_DIR": place.runtime}
     if container.has_desktop:
-        with_bus = not _has_own_session(context)
-        context.shares = desktop.plan(place, with_bus=with_bus, isolated=container.is_isolated)
-        context.notes += desktop.refused(request.environment, shares_network=shares_network)
+        context.shares = desktop.plan(
+            place,
+            with_bus=not _has_own_session(context),
+            with_x11=container.has_x11,
+            isolated=container.is_isolated,
+        )
+        context.notes += desktop.refused(request.environment, **given)
 
 
 @ENTER.step(640)
@@ -113,7 +118,14 @@ async def note_missing_directories(context: EnterContext) -> None:
         context.notes += [f"{path} is not there; the container goes without it" for path in gone]
 
 
-@ENTER.step(700)
+async def _end_session(context: EnterContext) -> None:
+    """Close what leads to the session; its helper ends it then."""
+    if reply := context.reply:
+        ends = (reply.control, reply.terminal)
+        protocol.close_all([each for each in ends if each is not None])
+
+
+@ENTER.step(700, undo=_end_session)
 async def start_session(context: EnterContext) -> None:
     """Have the session helper start the shell or the command."""
     context.notes += [context.login.note] if context.login and context.login.note else []
@@ -123,6 +135,18 @@ async def start_session(context: EnterContext) -> None:
         await _set_up(context)
         reply = await _start(context)
     context.reply = _accept(reply, context.notes)
+
+
+@ENTER.step(800)
+async def take_withdrawn_folders(context: EnterContext) -> None:
+    """Take away what somebody unshared while this session put it in place."""
+    if not context.folders:
+        return
+    container = _callers_own(context)
+    shared = {each.target for each in folders_of(container.config, context.request.caller)}
+    withdrawn = [each.target for each in context.folders if each.target not in shared]
+    if withdrawn and (left := await context.backend.guests.unmount(container.name, withdrawn)):
+        raise GuestError(left[0], hint="Stop the container first")
 
 
 def _callers_own(context: EnterContext) -> Container:

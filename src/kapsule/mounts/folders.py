@@ -77,7 +77,12 @@ class Keeper:
     async def _put_while_due(self, name: str) -> None:
         while name in self._due:
             self._due.discard(name)
-            container = self._backend.registry.find(name)
-            if container and container.is_ready and container.status == RUNNING:
-                for failure in await put_folders(self._backend, container):
-                    log.warning("%s: %s", name, failure)
+            # What is being taken away from a container must not be put back a moment later.
+            async with self._backend.registry.lock(name):
+                await self._put_now(name)
+
+    async def _put_now(self, name: str) -> None:
+        container = self._backend.registry.find(name)
+        if container and container.is_ready and container.status == RUNNING:
+            for failure in await put_folders(self._backend, container):
+                log.warning("%s: %s", name, failure)

@@ -75,11 +75,7 @@ async def _put_back(context: UnmountContext) -> None:
 @UNMOUNT.step(150, undo=_put_back)
 async def take_folder(context: UnmountContext) -> None:
     """Take it out of an isolated container that runs."""
-    container = context.backend.registry.find(context.name)
-    if container and container.is_isolated and container.status == RUNNING:
-        failures = await context.backend.guests.unmount(context.name, [context.path])
-        if failures:
-            raise GuestError(failures[0], hint="Stop the container first")
+    await _take(context)
 
 
 @UNMOUNT.step(200)
@@ -95,7 +91,22 @@ async def remove_device(context: UnmountContext) -> None:
 
 @UNMOUNT.step(300)
 async def read_back(context: UnmountContext) -> None:
-    """Take note of the change, and say from when on it counts."""
-    container = await context.backend.registry.refresh(context.name)
+    """Take note of the change."""
+    await context.backend.registry.refresh(context.name)
+
+
+@UNMOUNT.step(400)
+async def take_folder_again(context: UnmountContext) -> None:
+    """Take out what sessions put in place that began before the change; say from when it counts."""
+    await _take(context)
+    container = context.backend.registry.find(context.name)
     if container is not None and container.status == RUNNING:
         context.progress.message(f"{context.path} is no longer in the container")
+
+
+async def _take(context: UnmountContext) -> None:
+    container = context.backend.registry.find(context.name)
+    if container and container.is_isolated and container.status == RUNNING:
+        failures = await context.backend.guests.unmount(context.name, [context.path])
+        if failures:
+            raise GuestError(failures[0], hint="Stop the container first")

@@ -42,11 +42,16 @@ def _entry(schema: Schema, option: Option) -> str:
 def _requirements(schema: Schema, option: Option) -> list[str]:
     named = ", ".join(f"`{_value_word(value)}`" for value in option.requiring)
     prefix = f"{named} requires" if named else "requires"
-    return [
-        f"{prefix} `{describe(required, needed)}`"
-        for key, needed in option.requires
-        if (required := schema.find(key)) is not None
-    ]
+    required = [f"{prefix} {_described(schema, *other)}" for other in option.requires]
+    if option.instead is None:
+        return required
+    instead = f"`{_value_word(option.instead)}` by default without"
+    return required + [f"{instead} {_described(schema, *other)}" for other in option.wants]
+
+
+def _described(schema: Schema, key: str, value: OptionValue) -> str:
+    other = schema.find(key)
+    return f"`{describe(other, value)}`" if other else f"`{key}`"
 
 
 def _presets(schema: Schema) -> list[str]:

@@ -62,6 +62,9 @@ def merge_options(
     merged = {option.key: option.default for option in schema.options} | chosen | dict(user_values)
     one_by_one = (usable.keys() - preset.keys() if is_users else usable.keys()) | user_values.keys()
     for option in schema.options:
+        lacks = any(merged[key] != wanted for key, wanted in option.wants)
+        if lacks and option.instead is not None and option.key not in user_values:
+            merged[option.key] = option.instead
         if option.needs_others(merged[option.key]):
             _meet_requirements(schema, option, merged, one_by_one, user_values)
     return merged

@@ -21,8 +21,9 @@ class Option(NamedTuple):
     title: a few words, for forms. description: one sentence, for help.
     choices: what a STRING may be; empty for anything.
     requires: other options and the values that they must have when this one has a value of
-    `requiring`; those are all but its default where nothing is said. instead: the value that it
-    takes when it cannot have its default for want of those, and nobody chose it.
+    `requiring`; those are all but its default where nothing is said. wants: the same for those
+    that it only has by default; who asks for it gets it without. instead: the value that it takes
+    for want of either, when nobody chose it.
     item_format: what a STRING or an ARRAY's elements are ("directory-path"), for completion and
     file pickers.
     metavar: the word for the value in help.
@@ -37,6 +38,7 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
     requires: tuple[tuple[str, OptionValue], ...] = ()
     requiring: tuple[OptionValue, ...] = ()
+    wants: tuple[tuple[str, OptionValue], ...] = ()
     instead: OptionValue | None = None
     item_format: str = ""
     metavar: str = "VALUE"

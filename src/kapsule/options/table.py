@@ -24,6 +24,7 @@ _OPEN: tuple[tuple[str, OptionValue], ...] = (
     ("network", HOST_NETWORK),
     ("gpu", True),
     ("desktop", True),
+    ("x11", True),
     ("session_mode", False),
 )
 # No image shares directories of the user's with a container that the user wants isolated.
@@ -34,6 +35,7 @@ _ISOLATED: tuple[tuple[str, OptionValue], ...] = (
     ("home", ""),
     ("custom_mounts", ()),
     ("network", BRIDGE),
+    ("x11", False),
     ("session_mode", True),
 )
 # How far a container is trusted, the most first. Each is only a set of defaults.
@@ -95,6 +97,18 @@ CREATE_OPTIONS = Schema(
                     "Desktop",
                     "Share the sockets of your desktop: windows, sound and more; only windows with "
                     "an isolated container",
+                ),
+                Option(
+                    "x11",
+                    BOOLEAN,
+                    True,
+                    "X11",
+                    "Share the X11 display, too. Whoever draws on it can read what is typed into "
+                    "its other windows, and type into them",
+                    requires=(("desktop", True),),
+                    requiring=(True,),
+                    wants=(("privileged", True),),
+                    instead=False,
                 ),
             ),
         ),

@@ -13,7 +13,7 @@ Options = Mapping[str, OptionValue]
 
 # The least open first.
 _NETWORKS = (NO_NETWORK, BRIDGE, HOST_NETWORK)
-_DOORS = ("privileged", "host_rootfs", "mount_home", "desktop", "gpu")
+_DOORS = ("privileged", "host_rootfs", "mount_home", "desktop", "x11", "gpu")
 
 
 def options_of(container: Container) -> dict[str, OptionValue]:

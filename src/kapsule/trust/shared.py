@@ -14,10 +14,8 @@ Devices = Mapping[str, Mapping[str, str]]
 Options = Mapping[str, OptionValue]
 
 _READ, _WRITE = "read", "read and write"
-_SOCKETS = (
-    ("Wayland", "open windows, and see and hear what goes to them"),
-    ("X11", "open windows, and read and type into all others on the same display"),
-)
+_WAYLAND = ("Wayland", "open windows, and see and hear what goes to them")
+_X11 = ("X11", "open windows, and read and type into all others on the same display")
 # They let whoever reaches them act as the user beyond what is shown on a screen.
 _PRIVILEGED_SOCKETS = (
     ("PipeWire and PulseAudio", "play and record sound, use cameras, and run code on the host"),
@@ -69,7 +67,9 @@ def sockets(options: Options) -> Iterator[Crossing]:
     """Yield the servers of the desktop that a session reaches, where they run."""
     if not options["desktop"]:
         return
-    shared = [*_SOCKETS, *(_PRIVILEGED_SOCKETS if options["privileged"] else ())]
+    shared = [_WAYLAND, *((_X11,) if options["x11"] else ())]
+    if options["privileged"]:
+        shared.extend(_PRIVILEGED_SOCKETS)
     if options["privileged"] and not options["session_mode"]:
         shared.append(_SESSION_BUS)
     if not options["privileged"]:

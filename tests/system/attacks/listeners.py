@@ -17,6 +17,7 @@ GREETING = "this is the host"
 RUNTIME = Path("/run/user/1000")
 DISPLAY = 77
 DESKTOP = ("bus", "wayland-0", "pipewire-0")  # of alice's
+X11 = Path(f"/tmp/.X11-unix/X{DISPLAY}")
 
 
 # The environment of her session.
@@ -83,8 +84,10 @@ def listening() -> Iterator[Listeners]:
             os.chown(path, 1000, 1000)
             _start(listeners, listener)
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(_x11()))
-        os.chown(_x11(), 1000, 1000)
+        X11.parent.mkdir(exist_ok=True)
+        X11.parent.chmod(0o1777)
+        listener.bind(str(X11))
+        os.chown(X11, 1000, 1000)
         _start(listeners, listener)
         try:
             yield listeners
@@ -93,15 +96,7 @@ def listening() -> Iterator[Listeners]:
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
                 each.close()
-            _x11().unlink(missing_ok=True)
-
-
-def _x11() -> Path:
-    folder = Path("/tmp/.X11-unix")
-    if not folder.exists():
-        folder.mkdir(mode=0o1777)
-        folder.chmod(0o1777)
-    return folder / f"X{DISPLAY}"
+            X11.unlink(missing_ok=True)
 
 
 def _start(listeners: Listeners, listener: socket.socket) -> None:

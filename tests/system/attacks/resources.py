@@ -31,8 +31,6 @@ def _(scene: Scene, root: Actor) -> str:
     open_at=dict.fromkeys(_ALL, _SAME_USER),
 )
 def _(scene: Scene, root: Actor) -> str:
-    host = scene.actor("other") if False else None
-    del host
     program = "import os, fcntl; r, w = os.pipe(); print(fcntl.fcntl(r, 1032))"
     worker = threading.Thread(target=lambda: root("resources.hold_pipes", 2.0, uid=1000))
     worker.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.system.attacks.actor import INSIDE, Actor
 from tests.system.attacks.attack import FULL, HOME, PROJECT, Refused, attack, expect
-from tests.system.attacks.listeners import GREETING, RUNTIME, SESSION
+from tests.system.attacks.listeners import GREETING, RUNTIME, SESSION, X11
 from tests.system.attacks.scene import Scene
 from tests.system.attacks.shared_folders import PRIVILEGED
 
@@ -65,9 +65,10 @@ def _(scene: Scene, root: Actor) -> str:
 
 
 def _desktop(name: str, what: str, open_at: dict[str, str]) -> None:
+    path = str(X11 if name == "x11" else RUNTIME / name)
+
     @attack(f"desktop-{name}", f"Reach {what} of the owner's desktop", open_at=open_at)
     def _(scene: Scene, root: Actor) -> str:
-        path = str(RUNTIME / name)
         if root.is_host:
             text = root("files.connect_path", path)
             return expect(text == GREETING, text)
@@ -82,6 +83,7 @@ def _desktop(name: str, what: str, open_at: dict[str, str]) -> None:
 _SHARED = {FULL: _DESKTOP, HOME: _DESKTOP}
 _desktop("bus", "the session bus", _SHARED)
 _desktop("wayland-0", "the compositor", {**_SHARED, PROJECT: _DESKTOP})
+_desktop("x11", "the X11 display", _SHARED)
 _desktop("pipewire-0", "the sound server", _SHARED)
 
 

@@ -2,6 +2,8 @@
 """Folders come and go while an isolated container runs, and come back however it starts."""
 
 import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,24 @@ def test_a_folder_is_added_and_taken_away(new_guest: Guest, alice: User, path: P
     new_guest.shell(f"touch '{path}/x'")
     assert alice.kapsule("restart", new_guest.name).code == 0
     assert new_guest.shell(f"ls '{path}/x'")
+
+
+def test_sessions_that_begin_while_a_folder_is_taken_away(
+    new_guest: Guest, alice: User, path: Path
+) -> None:
+    """None of them leaves it in the container."""
+    new_guest.create()
+    point = str(path).replace(" ", "\\040")
+    for pause in (0.0, 0.05, 0.1, 0.2):
+        assert alice.kapsule("mount", new_guest.name, str(path)).code == 0
+        new_guest.as_root(f"umount '{path}'")  # so that each session puts it in place anew
+        words = ("kapsule", "enter", new_guest.name, "--", "true")
+        sessions = [alice.popen(*words, stdin=subprocess.DEVNULL) for _ in range(4)]
+        time.sleep(pause)
+        removed = alice.kapsule("unmount", new_guest.name, str(path))
+        assert removed.code == 0, removed.error
+        assert [each.wait() for each in sessions] == [0] * len(sessions)
+        assert new_guest.mount_at(point) is None
 
 
 def test_a_folder_is_taken_away_that_its_root_covered(

@@ -16,8 +16,7 @@ from tests.system.desktop.guest import Guest as DesktopGuest
 from tests.system.support.users import User
 
 _ASK = "use IO::Socket::UNIX; print IO::Socket::UNIX->new($ARGV[0])->getline"
-_SHARED = ("wayland", "x11")
-_KEPT = ("bus", "ssh", "gpg", "pulse", "pipewire")
+_KEPT = ("x11", "bus", "ssh", "gpg", "pulse", "pipewire")
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +44,19 @@ def sealed(desktop: Desktop) -> Iterator[DesktopGuest]:
     guest.delete()
 
 
-@pytest.mark.parametrize("name", _SHARED)
 @pytest.mark.main
-def test_windows(project: DesktopGuest, name: str) -> None:
-    """The servers take the programs inside for their user's."""
-    server = project.desktop.server(name)
+def test_windows(project: DesktopGuest) -> None:
+    """The compositor takes the programs inside for their user's."""
+    server = project.desktop.server("wayland")
     result = project.enter(*server.program)
     assert server.answer in result.text, result.error
 
 
 @pytest.mark.parametrize("name", _KEPT)
-def test_neither_the_bus_nor_agents_nor_sound(project: DesktopGuest, name: str) -> None:
-    """What acts in the user's name is not there, nor what loads libraries that a client names."""
+def test_neither_x11_nor_the_bus_nor_agents_nor_sound(project: DesktopGuest, name: str) -> None:
+    """What acts in the user's name is not there, nor what types into windows of theirs, nor what
+    loads libraries that a client names.
+    """
     server = project.desktop.server(name)
     assert server.answer not in project.enter(*server.program).text
     assert not project.shares(server.path, server.path)
@@ -74,7 +74,31 @@ def test_no_file_of_the_hosts(project: DesktopGuest) -> None:
     """Only sockets: the container's root could write to a file of its owner's."""
     project.shell("true")
     names = {mount.point.rpartition("/")[2] for mount in project.additions()}
-    assert names == {"wayland-0", "X7", "kapsule-host-bus"}
+    assert names == {"wayland-0", "kapsule-host-bus"}
+
+
+@pytest.mark.main
+def test_x11_for_who_asks_for_it(desktop: Desktop) -> None:
+    """With `--x11` the display and a copy of its cookies are there, and still no file."""
+    guest = DesktopGuest("project-x11", desktop)
+    try:
+        guest.create("--trust", "project", "--x11")
+        server = desktop.server("x11")
+        result = guest.enter(*server.program)
+        assert server.answer in result.text, result.error
+        names = {mount.point.rpartition("/")[2] for mount in guest.additions()}
+        assert names == {"wayland-0", "X7", "kapsule-host-bus"}
+    finally:
+        guest.delete()
+
+
+def test_a_desktop_of_x11_alone(project: DesktopGuest) -> None:
+    """Who has no Wayland hears why there are no windows."""
+    environment = {**project.desktop.environment}
+    del environment["WAYLAND_DISPLAY"]
+    result = project.enter("env", env=environment)
+    assert "DISPLAY" not in result.text
+    assert "--x11" in result.error
 
 
 def test_a_restarted_server(project: DesktopGuest) -> None:

@@ -132,6 +132,7 @@ def test_stored_keys() -> None:
         "user.kapsule.privileged": "true",
         "user.kapsule.network": "host",
         "user.kapsule.desktop": "true",
+        "user.kapsule.x11": "true",
         "user.kapsule.host-rootfs": "true",
         "user.kapsule.mount-home": "true",
         "user.kapsule.gpu": "true",

@@ -179,6 +179,23 @@ def test_an_isolated_container_gets_windows() -> None:
     assert (bus.variable, bus.value) == ("KAPSULE_HOST_BUS_ADDRESS", f"unix:path={bus.target}")
 
 
+def test_without_x11() -> None:
+    """Neither its socket nor its cookies are shared, and no name of a display passes."""
+    shares = plan(Place(_EVERYTHING, "/home/alice", RUNTIME), with_bus=True, with_x11=False)
+    assert not {share.variable for share in shares} & {"DISPLAY", "XAUTHORITY"}
+    assert f"{RUNTIME}/wayland-0" in {share.target for share in shares}
+    assert "DISPLAY" not in passed({"DISPLAY": "host:0"}, with_x11=False)
+
+
+@pytest.mark.parametrize("display", [":0", "host:0", "nonsense"])
+def test_a_note_where_only_x11_could_open_a_window(display: str) -> None:
+    """Whoever has Wayland hears nothing."""
+    [note] = refused({"DISPLAY": display}, with_x11=False)
+    assert "--x11" in note
+    assert refused({"DISPLAY": display, "WAYLAND_DISPLAY": "wayland-0"}, with_x11=False) == []
+    assert refused({}, with_x11=False) == []
+
+
 @pytest.mark.parametrize("variable", ["WAYLAND_DISPLAY", "PIPEWIRE_REMOTE", "PULSE_SERVER"])
 def test_no_variable_brings_the_bus_into_an_isolated_container(variable: str) -> None:
     """Whatever the caller's environment names; only behind the proxy it is there."""

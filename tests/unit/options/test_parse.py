@@ -218,6 +218,16 @@ def test_what_takes_privilege_is_refused_where_it_was_asked_for(
         merge_options(CREATE_OPTIONS, {}, values)
 
 
+@pytest.mark.parametrize("values", [{"privileged": False}, {"trust": "project"}])
+@pytest.mark.parametrize("image", [{}, {"x11": True}])
+def test_an_isolated_container_has_x11_only_where_the_user_says_so(
+    image: dict[str, OptionValue], values: dict[str, OptionValue]
+) -> None:
+    """By it a program types into windows of the host."""
+    assert not merge_options(CREATE_OPTIONS, image, values)["x11"]
+    assert merge_options(CREATE_OPTIONS, image, {**values, "x11": True})["x11"]
+
+
 HOSTILE = {
     "trust": "full",
     "privileged": True,
@@ -227,6 +237,7 @@ HOSTILE = {
     "custom_mounts": ["~"],
     "network": "host",
     "desktop": True,
+    "x11": True,
     "gpu": True,
     "nvidia_drivers": False,
     "session_mode": False,

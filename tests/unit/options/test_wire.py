@@ -25,6 +25,7 @@ BINDING: dict[str, dict[str, tuple[str, object, dict[str, object]]]] = {
             },
         ),
         "desktop": ("boolean", True, {}),
+        "x11": ("boolean", True, {"requires": {"desktop": True}}),
     },
     "dbus": {"session_mode": ("boolean", False, {})},
     "mounts": {
