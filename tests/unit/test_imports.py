@@ -77,6 +77,7 @@ HOT_PATH = {
     "kapsule.terminal",
     "kapsule.terminal.osc",
     "kapsule.terminal.raw",
+    "kapsule.terminal.held_signals",
     "kapsule.terminal.relay",
 }
 # The standard library: what we need, and what jeepney brings along. No argparse: it is for flags.

@@ -3,6 +3,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,9 @@ from kapsule.client.connection import OnSignal, Signal
 from kapsule.errors import InvalidArgument, KapsuleError
 from kapsule.linux import pty
 from kapsule.terminal import osc
+from kapsule.terminal.held_signals import hold
 from kapsule.terminal.raw import RawMode, silence_echo
-from kapsule.terminal.relay import Relay, Terminal
+from kapsule.terminal.relay import FORWARDED, Relay, Terminal
 
 if TYPE_CHECKING:
     from kapsule.cli.waiting import Waiting
@@ -29,20 +31,27 @@ def run(arguments: EnterArguments) -> int:
     _fill_gaps()
     on_terminal = [number for number in _STANDARD if os.isatty(number)]
     try:
-        control, master, name = _start(arguments, on_terminal)
-        marks = arguments.osc and _OUTPUT in on_terminal
-        with socket.socket(fileno=control) as channel, ExitStack() as stack:
-            if marks:
-                os.write(_OUTPUT, osc.push(name))
-                stack.callback(os.write, _OUTPUT, osc.pop())
-            terminal = _terminal(master, on_terminal, stack)
-            return Relay(channel, terminal).run()
+        with hold(FORWARDED) as release:
+            return _enter(arguments, on_terminal, release)
     except KapsuleError as error:
         _explain(error)
         return FAILED
 
 
-def _start(arguments: EnterArguments, on_terminal: list[int]) -> tuple[int, int | None, str]:
+def _enter(arguments: EnterArguments, on_terminal: list[int], release: Callable[[], None]) -> int:
+    """Start a session and stay with it to its end. release: lets signals through."""
+    control, master, name = _start(arguments, on_terminal, release)
+    with socket.socket(fileno=control) as channel, ExitStack() as stack:
+        if arguments.osc and _OUTPUT in on_terminal:
+            os.write(_OUTPUT, osc.push(name))
+            stack.callback(os.write, _OUTPUT, osc.pop())
+        terminal = _terminal(master, on_terminal, stack)
+        return Relay(channel, terminal).run(release)
+
+
+def _start(
+    arguments: EnterArguments, on_terminal: list[int], release: Callable[[], None]
+) -> tuple[int, int | None, str]:
     """Have the daemon start the session; return control socket, terminal and container name."""
     environment = passed_environment.choose(
         dict(os.environ), arguments.env, clean=arguments.clean_env
@@ -63,7 +72,7 @@ def _start(arguments: EnterArguments, on_terminal: list[int]) -> tuple[int, int 
             rows=rows,
             columns=columns,
             root=arguments.root,
-            on_signal=_shower(bus, stack),
+            on_signal=_shower(bus, stack, release),
         )
     notes = [f"{name!a} does not pass: it is not UTF-8" for name in left_out]
     if notes or session.notes:
@@ -71,7 +80,7 @@ def _start(arguments: EnterArguments, on_terminal: list[int]) -> tuple[int, int 
     return session.control, session.terminal, session.name
 
 
-def _shower(bus: Bus, stack: ExitStack) -> OnSignal:
+def _shower(bus: Bus, stack: ExitStack, release: Callable[[], None]) -> OnSignal:
     """Return what shows the daemon's work, if it has any before the session can start."""
     waiting: list[Waiting] = []
 
@@ -79,6 +88,7 @@ def _shower(bus: Bus, stack: ExitStack) -> OnSignal:
         from kapsule.cli.waiting import Waiting  # a warm enter never gets here
 
         if not waiting:
+            release()
             waiting.append(stack.enter_context(Waiting(bus, signal.path)))
         waiting[0].show(signal)
 

@@ -61,7 +61,8 @@ class Container:
     @property
     def has_x11(self) -> bool:
         """Whether the X11 display is among them, by which programs get at each other's windows."""
-        return self.has_desktop and self.config.get(names.KEY_X11, "true") == "true"
+        stored = self.config.get(names.KEY_X11, "false" if self.is_isolated else "true")
+        return self.has_desktop and stored == "true"
 
     def is_set_up_for(self, uid: int) -> bool:
         """Whether the user with this uid has an account in it."""

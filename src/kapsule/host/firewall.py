@@ -2,9 +2,10 @@
 """Keep containers behind the bridge off the host's own services: nft(8).
 
 What they send to the host itself, by whichever of its addresses, is refused, but for what the
-bridge serves them: addresses and names. Beyond the host they may go, but not back to the bridge:
-the host would route for them what the bridge does not pass from one to the other. A table of our
-own says so; rules of others can only refuse more.
+bridge serves them at its own: addresses and names. So is what the host passes on for an address of
+its own, as it does for the published ports of other containers. Beyond the host they may go, but
+not back to the bridge: the host would route for them what the bridge does not pass from one to the
+other. A table of our own says so; rules of others can only refuse more.
 """
 
 import asyncio
@@ -27,8 +28,8 @@ table {_TABLE} {{
     }}
     chain from_containers {{
         ct state established,related accept
-        udp dport {{ 53, 67, 547 }} accept
-        tcp dport 53 accept
+        fib daddr . iif type {{ local, broadcast, multicast }} udp dport {{ 53, 67, 547 }} accept
+        fib daddr . iif type local tcp dport 53 accept
         icmp type echo-request accept
         meta l4proto 58 accept
         reject
@@ -36,6 +37,7 @@ table {_TABLE} {{
     chain forward {{
         type filter hook forward priority filter; policy accept;
         iifname "{names.BRIDGE}" oifname "{names.BRIDGE}" drop
+        iifname "{names.BRIDGE}" ct direction original ct status dnat reject
     }}
 }}
 """

@@ -10,21 +10,18 @@ import hashlib
 import logging
 import os
 import select
-import shutil
 import signal
 import string
 from contextlib import suppress
 from typing import NoReturn
 from urllib.parse import quote
 
-from kapsule import names
 from kapsule.linux import syscalls
 from kapsule.session import border, runs, sources
 from kapsule.session.shares import FILTERED_BUS, SOCKET, Share
 from kapsule.session.sources import Caller
 
 _PROGRAM = "/usr/bin/xdg-dbus-proxy"
-_DIRECTORY = names.RUN_DIRECTORY + "/proxies"
 _LOCK = "proxies"
 _PATIENCE = 5.0  # seconds, for it to listen
 _GRACE = 2.0  # seconds, for it to end
@@ -41,20 +38,32 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 # links, start programs at login, install launchers or take pictures of the screen are left out, and
 # so are those that write an e-mail or keep the machine awake without asking.
 _PORTALS = ("Settings", "Notification", "FileChooser", "Print", "Account")
-# What may be called, by name, interface and path. To let a name through as a whole would let all
-# through that its owner offers: that of the notifications is Plasma's shell, which runs scripts.
+# What may be called and heard, by name, members and path. To let a name through as a whole would
+# let all through that its owner offers: that of the notifications is Plasma's shell, which runs
+# scripts. Nor its whole interface: there Plasma silences other programs, and tells everybody what
+# the user has answered to one of them.
+_NOTIFICATIONS_PATH = "/org/freedesktop/Notifications"
+_NOTIFY = ("Notify", "CloseNotification", "GetCapabilities", "GetServerInformation")
+_NOTIFIED = ("NotificationClosed", "ActionInvoked")
+_BOTH = (
+    (_TRAY, f"{_TRAY}.*", "/StatusNotifierWatcher"),
+    (_TRAY, f"{_PROPERTIES}.*", "/StatusNotifierWatcher"),
+    *((_PORTAL, f"org.freedesktop.portal.{each}.*", _PORTAL_PATH) for each in _PORTALS),
+    (_PORTAL, f"{_PROPERTIES}.*", _PORTAL_PATH),
+    (_PORTAL, "org.freedesktop.portal.Request.*", f"{_PORTAL_PATH}/request/*"),
+)
 _CALLS = (
-    (_NOTIFICATIONS, _NOTIFICATIONS, "/org/freedesktop/Notifications"),
-    (_TRAY, _TRAY, "/StatusNotifierWatcher"),
-    (_TRAY, _PROPERTIES, "/StatusNotifierWatcher"),
-    *((_PORTAL, f"org.freedesktop.portal.{each}", _PORTAL_PATH) for each in _PORTALS),
-    (_PORTAL, _PROPERTIES, _PORTAL_PATH),
-    (_PORTAL, "org.freedesktop.portal.Request", f"{_PORTAL_PATH}/request/*"),
+    *((_NOTIFICATIONS, f"{_NOTIFICATIONS}.{each}", _NOTIFICATIONS_PATH) for each in _NOTIFY),
+    *_BOTH,
+)
+_BROADCASTS = (
+    *((_NOTIFICATIONS, f"{_NOTIFICATIONS}.{each}", _NOTIFICATIONS_PATH) for each in _NOTIFIED),
+    *_BOTH,
 )
 _RULES = (
     "--filter",
-    *(f"--call={name}={interface}.*@{path}" for name, interface, path in _CALLS),
-    *(f"--broadcast={name}={interface}.*@{path}" for name, interface, path in _CALLS),
+    *(f"--call={name}={member}@{path}" for name, member, path in _CALLS),
+    *(f"--broadcast={name}={member}@{path}" for name, member, path in _BROADCASTS),
 )
 
 log = logging.getLogger("kapsule-session")
@@ -97,11 +106,6 @@ def _running(init: int, caller: Caller, bus: str) -> str:
 def _start(init: int, pidfd: int, caller: Caller, bus: str) -> str:
     """Start a proxy and return its socket, "" when it does not listen."""
     path = _socket(init, caller, bus)
-    folder = os.path.dirname(path)
-    os.makedirs(_DIRECTORY, mode=0o711, exist_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.mkdir(folder, 0o700)
-    os.chown(folder, caller.uid, caller.gid)
     ready, theirs = os.pipe()
     watcher = os.fork()
     if watcher == 0:
@@ -134,7 +138,8 @@ def _watch(init: int, pidfd: int, caller: Caller, bus: str, path: str, ready: in
             select.select([pidfd, alive], [], [])
         os.close(alive)  # which ends it
         _reap(proxy)
-        shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+        with suppress(FileNotFoundError):  # it may have done that itself
+            os.unlink(path)
     finally:
         os._exit(0)
 
@@ -184,5 +189,6 @@ def _note(caller: Caller, bus: str) -> str:
 
 
 def _socket(init: int, caller: Caller, bus: str) -> str:
-    run = f"{init}-{runs.start_time(init)}-{_note(caller, bus)}"
-    return f"{_DIRECTORY}/{run}/bus"
+    """Return where a proxy listens: in a directory of the caller's, which they cannot overfill."""
+    run = f"{init} {runs.start_time(init)} {bus}"
+    return f"/run/user/{caller.uid}/kapsule-bus-{hashlib.sha256(run.encode()).hexdigest()[:16]}"

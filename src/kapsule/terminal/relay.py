@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import socket
+from collections.abc import Callable
 
 from kapsule.errors import GuestError
 from kapsule.linux import pty
@@ -19,9 +20,9 @@ _CHUNK = 65536
 _END_OF_FILE = b"\x04"  # what a terminal in its normal mode takes for the end of input
 # For how many seconds output may pause after the end, when a process left behind can still write.
 _DRAIN = 0.05
-_FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1,
-              signal.SIGUSR2)  # fmt: skip
-_WATCHED = (*_FORWARDED, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
+FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1,
+             signal.SIGUSR2)  # fmt: skip
+_WATCHED = (*FORWARDED, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
 # How often, in seconds, a session in the background looks whether it was brought to the front: a
 # shell sends no signal to a job that runs already.
 _FOREGROUND_PAUSE = 0.2
@@ -104,9 +105,10 @@ class Relay:
         self._wakeup.setblocking(False)
         self._signalled.setblocking(False)
 
-    def run(self) -> int:
+    def run(self, ready: Callable[[], None]) -> int:
         """Return the session's exit status, 128 + n for an end by signal n.
 
+        ready: called when signals are passed on from here on.
         Raises GuestError when the session's end was not reported.
         """
         for number in _WATCHED:
@@ -114,6 +116,7 @@ class Relay:
                 signal.signal(number, _note)
         signal.set_wakeup_fd(self._signalled.fileno())
         try:
+            ready()
             return self._loop()
         finally:
             signal.set_wakeup_fd(-1)
@@ -166,7 +169,7 @@ class Relay:
                 self._pause()
             elif number == signal.SIGCONT:
                 self._resume()
-            elif number in _FORWARDED:
+            elif number in FORWARDED:
                 self._send(number)
 
     def _pause(self) -> None:

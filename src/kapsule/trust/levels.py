@@ -18,7 +18,8 @@ _DOORS = ("privileged", "host_rootfs", "mount_home", "desktop", "x11", "gpu")
 
 def options_of(container: Container) -> dict[str, OptionValue]:
     """Return a container's options, with what Incus does in place of what was written down."""
-    return stored_options(container.config) | {"privileged": not container.is_isolated}
+    actual = {"privileged": not container.is_isolated, "x11": container.has_x11}
+    return stored_options(container.config) | actual
 
 
 def options_at(level: str, options: Options) -> dict[str, OptionValue]:

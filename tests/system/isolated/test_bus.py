@@ -48,15 +48,15 @@ def guest(desktop: Desktop, fresh_name: str) -> Guest:
 
 
 _ALLOWED = {
-    "org.freedesktop.Notifications": "/org/freedesktop/Notifications",
-    "org.kde.StatusNotifierWatcher": "/StatusNotifierWatcher",
+    "org.freedesktop.Notifications": ("/org/freedesktop/Notifications", "Notify"),
+    "org.kde.StatusNotifierWatcher": ("/StatusNotifierWatcher", "RegisterStatusNotifierItem"),
 }
 
 
 @pytest.mark.parametrize("name", _ALLOWED)
 def test_what_can_be_called(guest: Guest, name: str) -> None:
     """Notifications and the tray, and nothing else that their owner offers, by whatever name."""
-    place = _ALLOWED[name]
+    place, member = _ALLOWED[name]
     others = (
         f"{name} /PlasmaShell org.kde.PlasmaShell.evaluateScript string:x",
         f"{name} {place} org.kde.PlasmaShell.evaluateScript string:x",
@@ -64,7 +64,7 @@ def test_what_can_be_called(guest: Guest, name: str) -> None:
         f"{name} / org.freedesktop.DBus.Introspectable.Introspect",
     )
     with _service(guest.desktop, name) as answer:
-        assert answer in guest.shell(f"{_CALL} --dest={name} {place} {name}.Word")
+        assert answer in guest.shell(f"{_CALL} --dest={name} {place} {name}.{member}")
         unique = guest.shell(f"{_CALL} --dest=org.freedesktop.DBus / {_OWNER} string:{name}")
         unique = unique.rpartition('string "')[2].rstrip('"')
         assert unique.startswith(":")
@@ -115,6 +115,15 @@ def test_who_the_filter_is(guest: Guest) -> None:
     assert not any("memfd" in each or "pidfd" in each for each in opened)
 
 
+def test_notifications_of_others(guest: Guest) -> None:
+    """What other programs are told is not heard, and nobody is silenced."""
+    name = "org.freedesktop.Notifications"
+    with _service(guest.desktop, name):
+        for member in ("Inhibit", "NotificationReplied", "Any"):
+            words = f"{_CALL} --dest={name} {_ALLOWED[name][0]} {name}.{member}"
+            assert "denied" in guest.enter("sh", "-c", words).error.lower(), member
+
+
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_it_ends_with_the_container(guest: Guest, end: str) -> None:
     """Nothing of it is left, neither a process nor a file; and there is another one afterwards."""
@@ -122,11 +131,12 @@ def test_it_ends_with_the_container(guest: Guest, end: str) -> None:
     [before] = _filters()
     incus("stop", "--force", guest.name)
     until(lambda: not _filters())
-    until(lambda: not list(Path("/run/kapsule/proxies").iterdir()))
+    until(lambda: not list(Path(guest.desktop.runtime).glob("kapsule-bus-*")))
     incus("start", guest.name)
     name = "org.freedesktop.Notifications"
     with _service(guest.desktop, name) as answer:
-        call = f"{_CALL} --dest={name} {_ALLOWED[name]} {name}.Word"
+        place, member = _ALLOWED[name]
+        call = f"{_CALL} --dest={name} {place} {name}.{member}"
         assert answer in guest.shell(call)
         if end == "kill":  # one that died is replaced
             [filter_] = _filters()

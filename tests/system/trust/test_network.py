@@ -111,6 +111,40 @@ def test_no_service_at_another_address_of_the_host(
     assert not _connects(sealed, "198.51.100.1", servers.port)
 
 
+def test_no_name_server_but_the_bridges_own(sealed: str, beyond: str) -> None:
+    """One that listens at another address of the host may tell what is not for all ears."""
+    address_of(sealed)
+    with socket.create_server(("198.51.100.1", 53)):
+        with socket.create_connection(("198.51.100.1", 53), timeout=5):
+            pass
+        assert not _connects(sealed, "198.51.100.1", 53)
+    assert _connects(sealed, _gateway(), 53)
+
+
+_PUBLISHED = """\
+table ip published {{
+    chain prerouting {{
+        type nat hook prerouting priority dstnat;
+        ip daddr {gateway} tcp dport 8099 counter dnat to {beyond}:80
+    }}
+}}
+"""
+
+
+def test_no_port_that_the_host_publishes(sealed: str, beyond: str) -> None:
+    """What the host passes on, as for a container's published port, is a service of the host's."""
+    address_of(sealed)
+    rules = _PUBLISHED.format(gateway=_gateway(), beyond=beyond)
+    subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+    try:
+        assert not _connects(sealed, _gateway(), 8099)
+        words = ["nft", "list", "table", "ip", "published"]
+        listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    finally:
+        subprocess.run(["nft", "delete", "table", "ip", "published"], check=True)
+    assert "counter packets 0 " not in listed
+
+
 def test_rules_come_back_by_themselves(sealed: str, servers: Servers) -> None:
     """The daemon hears that they are gone, as when somebody reloads the host's own firewall."""
     address_of(sealed)
