@@ -131,14 +131,15 @@ class Registry:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def finish_or_remove_unfinished(self) -> None:
-        """Remove what a creation left behind that was never finished.
+    async def remove_unfinished(self) -> None:
+        """Remove what creations left behind that were never finished.
 
-        A container whose lock is held is being created right now and is left alone.
+        A container whose lock is held is being created right now and is left alone. One that
+        Incus does not remove stays; the log says why.
         """
         for name in [name for name, each in self._containers.items() if not each.is_ready]:
             if not self.lock(name).locked():
-                await self._remove_unfinished(name)
+                await self._remove_if_unfinished(name)
 
     def _check_loaded(self) -> None:
         if not self.is_loaded:
@@ -166,12 +167,16 @@ class Registry:
     def _clear_away(self) -> None:
         """Remove what is unfinished, without holding up what else happens."""
         if self._clearing is None or self._clearing.done():
-            self._clearing = asyncio.create_task(self.finish_or_remove_unfinished())
+            self._clearing = asyncio.create_task(self.remove_unfinished())
 
-    async def _remove_unfinished(self, name: str) -> None:
+    async def _remove_if_unfinished(self, name: str) -> None:
         async with self.lock(name):
-            log.warning("The creation of container %s was never finished; removing it", name)
             try:
+                # It may have been finished while others were removed.
+                container = await self.refresh(name)
+                if container is None or container.is_ready:
+                    return
+                log.warning("The creation of container %s was never finished; removing it", name)
                 await remove_instance(self._client, name)
                 await self.refresh(name)
             except IncusError as error:

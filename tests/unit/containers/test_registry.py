@@ -216,9 +216,19 @@ async def test_what_is_being_created_is_left_alone(incus: FakeIncus, registry: R
     incus.on("GET", DEV, sync(instance(setup_state="creating")))
     async with registry.lock("dev"):
         await registry.refresh("dev")
-        await registry.finish_or_remove_unfinished()
+        await registry.remove_unfinished()
     assert incus.count("DELETE", DEV) == 0
     assert incus.count("PUT", DEV + "/state") == 0
+
+
+async def test_what_is_finished_meanwhile_stays(incus: FakeIncus, registry: Registry) -> None:
+    """A container that was finished while others were removed is not removed after them."""
+    incus.on("GET", DEV, sync(instance(setup_state="creating")), sync(instance()))
+    await registry.refresh("dev")
+    await registry.remove_unfinished()
+    assert incus.count("DELETE", DEV) == 0
+    assert incus.count("PUT", DEV + "/state") == 0
+    assert _names(registry) == ["dev"]
 
 
 async def test_one_lock_for_each_container(registry: Registry) -> None:
