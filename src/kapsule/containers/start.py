@@ -7,16 +7,21 @@ from kapsule import names
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import FROZEN, RUNNING
 from kapsule.containers.custom_mounts import adapt_to_host
+from kapsule.errors import IncusError
 from kapsule.host import device_mounts, firewall, network_namespace
 from kapsule.incus import instances
+from kapsule.incus.errors import IncusOperationLost
 from kapsule.options.table import BRIDGE
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.pipeline.progress import MessageKind, Progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StartContext:
-    """The run's input. status: what the container was before. raw_lxc, network: its settings."""
+    """The run's input. status: what the container was before. raw_lxc, network: its settings.
+
+    is_ours: found out by start(): whether it runs because of us, as far as anybody knows.
+    """
 
     backend: Backend
     name: str
@@ -24,6 +29,7 @@ class StartContext:
     raw_lxc: str
     network: str
     progress: Progress
+    is_ours: bool = False
 
 
 START = Pipeline[StartContext]("start", "Start a container, or thaw a frozen one")
@@ -82,6 +88,8 @@ async def leave_out_what_is_gone(context: StartContext) -> None:
 
 
 async def _restore(context: StartContext) -> None:
+    if not context.is_ours:  # what somebody else started may be at work
+        return
     incus, registry, name = context.backend.incus, context.backend.registry, context.name
     container = await registry.refresh(name)
     if container is None or container.status != RUNNING:
@@ -95,10 +103,19 @@ async def _restore(context: StartContext) -> None:
 
 @START.step(300, undo=_restore)
 async def start(context: StartContext) -> None:
-    """Have Incus start or thaw it, and wait until it has."""
+    """Have Incus start or thaw it, and wait until it has; somebody else may be faster."""
+    action: instances.Action = "unfreeze" if context.status == FROZEN else "start"
     with context.progress.bar(f"Starting {context.name}"):
-        action: instances.Action = "unfreeze" if context.status == FROZEN else "start"
-        await instances.set_state(context.backend.incus, context.name, action)
+        context.is_ours = True
+        try:
+            await instances.set_state(context.backend.incus, context.name, action)
+        except IncusOperationLost:
+            raise
+        except IncusError:
+            context.is_ours = False
+            container = await context.backend.registry.refresh(context.name)
+            if container is None or container.status != RUNNING:
+                raise
 
 
 @START.step(400)
