@@ -93,12 +93,19 @@ def with_mounts(config: Mapping[str, str], texts: Iterable[str]) -> dict[str, st
 
 
 def mounts_below(source: str) -> bool:
-    """Whether something of the host is mounted in the directory: proc_pid_mountinfo(5)."""
-    with open("/proc/self/mountinfo") as table:
-        points = [line.split()[4] for line in table]
+    """Whether something of the host is mounted in the directory."""
+    with open("/proc/self/mountinfo", "rb") as table:
+        return lists_below(source, table)
+
+
+def lists_below(source: str, table: Iterable[bytes]) -> bool:
+    """Whether something is mounted in the directory. table: lines of proc_pid_mountinfo(5). Pure.
+
+    Anybody may have mounted at a path that is no UTF-8.
+    """
     # Blanks and the like are written as octal numbers there.
-    prefix = source.replace("\\", r"\134").replace(" ", r"\040") + "/"
-    return any(point.startswith(prefix) for point in points)
+    prefix = os.fsencode(source.replace("\\", r"\134").replace(" ", r"\040") + "/")
+    return any(line.split(b" ")[4].startswith(prefix) for line in table)
 
 
 def _is_chosen(name: str, device: Device) -> bool:

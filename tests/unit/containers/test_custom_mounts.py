@@ -5,6 +5,7 @@ import pytest
 
 from kapsule.containers.custom_mounts import (
     adapted_to_host,
+    lists_below,
     shared_directory,
     stored_mounts,
     with_mounts,
@@ -79,3 +80,21 @@ def test_link_in_the_way(tmp_path: Path) -> None:
         device = shared_directory(f"{tmp_path}/{source}", "/data")
         with pytest.raises(InvalidArgument, match="has become a link"):
             adapted_to_host({"kapsule-mount-data": device})
+
+
+@pytest.mark.parametrize(
+    ("point", "below"),
+    [(b"/data/x", True), (b"/data", False), (b"/dat", False), (b"/data2", False)],
+)
+def test_mounts_below(point: bytes, below: bool) -> None:
+    """What is mounted in a directory is found, also beside a mount point that is no UTF-8."""
+    other = b"25 1 0:22 / /mnt/\xff\r rw - fuse.x x rw\n"
+    table = [other, b"26 1 0:23 / " + point + b" rw - tmpfs tmpfs rw\n"]
+    assert lists_below("/data", table) is below
+    assert not lists_below("/other", table)
+
+
+def test_mounts_below_an_odd_directory() -> None:
+    """A directory's own odd letters are compared as the kernel writes them."""
+    table = [b"26 1 0:23 / /a\\040b\\134c\xc3\xa4/x rw - tmpfs tmpfs rw\n"]
+    assert lists_below(r"/a b\cä", table)
