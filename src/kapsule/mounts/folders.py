@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+from functools import partial
 
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import RUNNING, Container
@@ -48,7 +49,6 @@ class Keeper:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._tasks = Tasks()
-        self._due: set[str] = set()
         self._running: frozenset[str] = frozenset()
 
     async def keep(self) -> None:
@@ -70,19 +70,12 @@ class Keeper:
 
     def _put(self, name: str) -> None:
         """Put them in place; once more, if that is being done already."""
-        self._due.add(name)
-        if name not in self._tasks:
-            self._tasks.start(name, self._put_while_due(name))
-
-    async def _put_while_due(self, name: str) -> None:
-        while name in self._due:
-            self._due.discard(name)
-            # What is being taken away from a container must not be put back a moment later.
-            async with self._backend.registry.lock(name):
-                await self._put_now(name)
+        self._tasks.request(name, partial(self._put_now, name))
 
     async def _put_now(self, name: str) -> None:
-        container = self._backend.registry.find(name)
-        if container and container.is_ready and container.status == RUNNING:
-            for failure in await put_folders(self._backend, container):
-                log.warning("%s: %s", name, failure)
+        # What is being taken away from a container must not be put back a moment later.
+        async with self._backend.registry.lock(name):
+            container = self._backend.registry.find(name)
+            if container and container.is_ready and container.status == RUNNING:
+                for failure in await put_folders(self._backend, container):
+                    log.warning("%s: %s", name, failure)

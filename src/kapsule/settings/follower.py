@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+from functools import partial
 
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import RUNNING
@@ -27,7 +28,6 @@ class Follower:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._tasks = Tasks()
-        self._due: set[str] = set()
         self._running: frozenset[str] = frozenset()
         self._given: dict[str, dict[str, tuple[int, str]]] = {}
         self._attempted: set[tuple[str, frozenset[str]]] = set()
@@ -73,18 +73,12 @@ class Follower:
 
     def _update(self, name: str) -> None:
         """Bring a container up to date; once more, if that is being done already."""
-        self._due.add(name)
-        if name not in self._tasks:
-            self._tasks.start(name, self._update_while_due(name))
-
-    async def _update_while_due(self, name: str) -> None:
-        while name in self._due:
-            self._due.discard(name)
-            container = self._backend.registry.find(name)
-            if container and container.is_ready and container.status == RUNNING:
-                await self._update_now(name)
+        self._tasks.request(name, partial(self._update_now, name))
 
     async def _update_now(self, name: str) -> None:
+        container = self._backend.registry.find(name)
+        if container is None or not container.is_ready or container.status != RUNNING:
+            return
         async with self._slots:
             applied = await apply_in_time(self._backend, name, _FILES_LIMIT)
         for failure in applied.failures:

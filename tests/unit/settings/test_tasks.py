@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import asyncio
 import gc
+import itertools
 
 import pytest
 
@@ -46,3 +47,26 @@ async def test_work_is_held_on_to() -> None:
     tasks.cancel()
     async with asyncio.timeout(10):
         await ended.wait()
+
+
+async def test_asked_for_while_it_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """What is asked for while the same is under way is done once more, also after a failure."""
+    tasks, gate, begun = Tasks(), asyncio.Event(), asyncio.Queue[int]()
+    rounds = itertools.count(1)
+
+    async def work() -> None:
+        begun.put_nowait(number := next(rounds))
+        if number == 1:
+            await gate.wait()
+            raise GuestError("hangs")
+
+    async with asyncio.timeout(10):
+        tasks.request("dev", work)
+        assert await begun.get() == 1
+        tasks.request("dev", work)
+        tasks.request("dev", work)
+        gate.set()
+        assert await begun.get() == 2
+    assert "dev" not in tasks
+    assert begun.empty()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
