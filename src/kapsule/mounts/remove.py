@@ -7,13 +7,13 @@ from kapsule.containers.backend import Backend
 from kapsule.containers.container import RUNNING
 from kapsule.containers.custom_mounts import adapt_to_host, stored_mounts
 from kapsule.create.folders import plan_of
-from kapsule.errors import GuestError, NotFound
+from kapsule.errors import GuestError, KapsuleError, NotFound
 from kapsule.host.users import HostUser, look_up
 from kapsule.incus import instances
 from kapsule.incus.types import Devices, InstanceUpdate
 from kapsule.mounts import paths
 from kapsule.pipeline.pipeline import Pipeline
-from kapsule.pipeline.progress import Progress
+from kapsule.pipeline.progress import MessageKind, Progress
 
 
 @dataclass(slots=True)
@@ -42,7 +42,8 @@ async def remove_mount(
     """Take a custom mount out of a container; the directory itself stays as it is.
 
     text: as for add_mount(). Whoever calls this holds the container's lock.
-    Raises NotFound, InvalidArgument, IncusError. After a failure it is still shared.
+    Raises NotFound, InvalidArgument, Busy, GuestError, IncusError. After a failure it is still
+    shared. Once it is written down that it is not, a warning says what may be left of it.
     """
     await UNMOUNT.run(UnmountContext(backend, name, text, caller, progress))
 
@@ -98,7 +99,15 @@ async def read_back(context: UnmountContext) -> None:
 @UNMOUNT.step(400)
 async def take_folder_again(context: UnmountContext) -> None:
     """Take out what sessions put in place that began before the change; say from when it counts."""
-    await _take(context)
+    try:
+        await _take(context)
+    except KapsuleError as error:
+        # It was taken out before, and it is written down: there is nothing to take back.
+        context.progress.message(
+            f"Until it stops, programs in the container may have {context.path}: {error.message}",
+            MessageKind.WARNING,
+        )
+        return
     container = context.backend.registry.find(context.name)
     if container is not None and container.status == RUNNING:
         context.progress.message(f"{context.path} is no longer in the container")
