@@ -191,6 +191,16 @@ def test_a_missing_locale_is_made(alice: User, fresh_name: str, locale: Path) ->
     assert _say_lang(alice, fresh_name, "de_DE.UTF-8") == "de_DE.UTF-8"
 
 
+def test_a_missing_locale_is_made_anew(alice: User, fresh_name: str, locale: Path) -> None:
+    """A container that has the name of one that is gone gets what that one was given, too."""
+    locale.unlink(missing_ok=True)
+    locale.write_text("LANG=de_DE.UTF-8\n")
+    for _ in range(2):
+        _create(alice, fresh_name)
+        _until(lambda: _locale_of(fresh_name) == {"LANG=de_DE.UTF-8"}, seconds=120)
+        assert alice.kapsule("rm", "--force", fresh_name).code == 0
+
+
 def _say_lang(user: User, name: str, lang: str) -> str:
     command = ("enter", name, "--", "bash", "-c", "echo $LC_ALL")
     result = user.kapsule(*command, env={"LC_ALL": lang})

@@ -30,7 +30,7 @@ class Follower:
         self._tasks = Tasks()
         self._running: frozenset[str] = frozenset()
         self._given: dict[str, dict[str, tuple[int, str]]] = {}
-        self._attempted: set[tuple[str, frozenset[str]]] = set()
+        self._attempted: dict[str, set[tuple[int, frozenset[str]]]] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._script_slots = asyncio.Semaphore(_AT_ONCE)
         self._generating = asyncio.Lock()
@@ -69,6 +69,7 @@ class Follower:
             self._update(name)
         for name in self._running - running:
             self._given.pop(name, None)
+            self._attempted.pop(name, None)
         self._running = running
 
     def _update(self, name: str) -> None:
@@ -84,7 +85,7 @@ class Follower:
         for failure in applied.failures:
             log.warning("%s does not follow the host in everything: %s", name, failure)
         await self._run_scripts(name, applied)
-        self._generate(name, applied.missing)
+        self._generate(name, applied)
 
     async def _run_scripts(self, name: str, applied: Applied) -> None:
         """Run the guest's own scripts, but none twice with the same data in one run of it."""
@@ -103,12 +104,13 @@ class Follower:
         else:
             log.info("%s: %s ended with status %d", name, script, status)
 
-    def _generate(self, name: str, missing: frozenset[str]) -> None:
-        """Have missing locales made, in the background and once as long as the daemon runs."""
-        key = f"Locales of {name}"
-        if missing and key not in self._tasks and (name, missing) not in self._attempted:
-            self._attempted.add((name, missing))
-            self._tasks.start(key, self._generate_now(name, missing))
+    def _generate(self, name: str, applied: Applied) -> None:
+        """Have missing locales made, in the background and once in one run of the container."""
+        key, attempt = f"Locales of {name}", (applied.boot, applied.missing)
+        attempted = self._attempted.setdefault(name, set())
+        if applied.missing and key not in self._tasks and attempt not in attempted:
+            attempted.add(attempt)
+            self._tasks.start(key, self._generate_now(name, applied.missing))
 
     async def _generate_now(self, name: str, missing: frozenset[str]) -> None:
         async with self._generating:
