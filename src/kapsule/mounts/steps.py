@@ -9,7 +9,7 @@ from kapsule.containers.container import FROZEN, Container
 from kapsule.containers.custom_mounts import stored_mounts
 from kapsule.containers.start import START, StartContext
 from kapsule.create.mounts import clean, steps_down
-from kapsule.errors import GuestError, NotFound
+from kapsule.errors import KapsuleError
 from kapsule.host.users import HostUser, look_up
 from kapsule.mounts.paths import path_of
 from kapsule.session.guest_actions import DIRECTORY, MakeDirectory
@@ -28,7 +28,7 @@ async def own_parents(context: StartContext) -> None:
             owner = await look_up(container.owner)
             async with asyncio.timeout(_PATIENCE):
                 await _own(context, _parents(container, owner), owner)
-        except (GuestError, NotFound, TimeoutError) as error:
+        except (KapsuleError, TimeoutError) as error:
             log.warning("%s: the parents of mounts stay root's: %s", context.name, error)
 
 

@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import json
 import os
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from kapsule.containers.backend import Backend
-from kapsule.containers.guest import Guests
-from kapsule.containers.registry import Registry
 from kapsule.errors import GuestError
-from kapsule.incus.client import IncusClient
 from kapsule.mounts.remove import remove_mount
 from kapsule.testing.fake_helper import FakeHelper, refusal
 from kapsule.testing.fake_incus import SUCCESS, WAIT_PATH, FakeIncus, background, operation, sync
@@ -21,34 +16,17 @@ DEV = "/1.0/instances/dev"
 MOUNTS = "user.kapsule.custom-mounts"
 
 
-@pytest.fixture
-async def incus(tmp_path: Path) -> AsyncIterator[FakeIncus]:
-    """A scripted Incus with an isolated container of alice's that runs and shows /data."""
+@pytest.fixture(autouse=True)
+def _container(incus: FakeIncus) -> None:
+    """Script an isolated container of alice's that runs and shows /data."""
     config = {"user.kapsule.owner": str(ALICE.uid), MOUNTS: json.dumps(["/data"])}
     instance = {"name": "dev", "status": "Running", "config": config, "devices": {}}
     left = {**instance, "config": {"user.kapsule.owner": str(ALICE.uid)}}
-    async with FakeIncus(str(tmp_path / "unix.socket")) as fake:
-        # When it is looked for, its devices are, it is changed, and from then on.
-        fake.on("GET", DEV, *[sync(instance, etag="1")] * 3, sync(left))
-        fake.on("GET", DEV + "/state", sync({"status": "Running", "pid": os.getpid()}))
-        fake.on("PUT", DEV, background())
-        fake.on("GET", WAIT_PATH, operation(SUCCESS))
-        yield fake
-
-
-@pytest.fixture
-async def helper(tmp_path: Path) -> AsyncIterator[FakeHelper]:
-    """A scripted session helper."""
-    with FakeHelper(str(tmp_path / "helper")) as fake:
-        yield fake
-
-
-@pytest.fixture
-async def backend(incus: FakeIncus, helper: FakeHelper) -> AsyncIterator[Backend]:
-    """What the features work with, with both."""
-    client = IncusClient(incus.socket_path)
-    yield Backend(client, Registry(client), Guests(client, helper.address))
-    await client.close()
+    # When it is looked for, its devices are, it is changed, and from then on.
+    incus.on("GET", DEV, *[sync(instance, etag="1")] * 3, sync(left))
+    incus.on("GET", DEV + "/state", sync({"status": "Running", "pid": os.getpid()}))
+    incus.on("PUT", DEV, background())
+    incus.on("GET", WAIT_PATH, operation(SUCCESS))
 
 
 def _written(incus: FakeIncus) -> list[bool]:
