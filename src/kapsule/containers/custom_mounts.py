@@ -36,13 +36,19 @@ def shared_directory(
     return device if is_there else device | {"required": "false"}
 
 
-async def adapt_to_host(name: str, devices: Mapping[str, Device]) -> dict[str, dict[str, str]]:
-    """Return adapted_to_host(devices). name: of the container that has them.
+async def adapt_to_host(
+    name: str, owner: int, devices: Mapping[str, Device]
+) -> dict[str, dict[str, str]]:
+    """Return adapted_to_host(devices). name, owner: of the container that has them.
 
-    Raises InvalidArgument, and Busy when a file system does not answer.
+    Raises InvalidArgument, and Busy when a file system does not answer, now or several times
+    before to the same owner.
     """
+    chosen = {key: device for key, device in devices.items() if _is_chosen(key, device)}
+    if not chosen:
+        return {}
     try:
-        return await run_in_own_thread(partial(adapted_to_host, devices), _PATIENCE)
+        return await run_in_own_thread(owner, partial(adapted_to_host, chosen), _PATIENCE)
     except OSError as error:
         raise Busy(
             f"A directory that {name} shares does not answer: {error.strerror}",

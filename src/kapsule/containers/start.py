@@ -77,7 +77,8 @@ async def leave_out_what_is_gone(context: StartContext) -> None:
     if context.status == FROZEN:
         return
     devices = (await instances.get_instance(incus, name)).devices
-    changed = await adapt_to_host(name, devices)
+    owner = context.backend.registry.get(name).owner
+    changed = await adapt_to_host(name, owner, devices)
     if changed:
         await instances.add_devices(incus, name, changed)
     for device in changed.values():

@@ -93,7 +93,7 @@ async def remove_directories(user: HostUser, directories: Sequence[str]) -> None
 
 
 async def _real_path(user: HostUser, path: str) -> str:
-    return await run_in_own_thread(partial(_open_and_name, user, path), _PATIENCE)
+    return await run_in_own_thread(user.uid, partial(_open_and_name, user, path), _PATIENCE)
 
 
 def _open_and_name(user: HostUser, path: str) -> str:

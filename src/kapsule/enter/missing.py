@@ -32,7 +32,7 @@ async def missing_directories(container: Container, user: HostUser) -> list[str]
         return []
     _hanging.update(asked)
     with suppress(OSError):
-        return await run_in_own_thread(partial(_gone, user, asked), _PATIENCE)
+        return await run_in_own_thread(user.uid, partial(_gone, user, asked), _PATIENCE)
     return []
 
 

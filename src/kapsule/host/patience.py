@@ -4,33 +4,26 @@
 import asyncio
 import errno
 import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TypeVar
+
+from kapsule.linux.threads import Threads
 
 T = TypeVar("T")
 
+_threads = Threads(16)  # of one user; more means that they hang
 
-async def run_in_own_thread(work: Callable[[], T], seconds: float) -> T:
+
+async def run_in_own_thread(uid: int, work: Callable[[], T], seconds: float) -> T:
     """Return what work returns; give up waiting after some seconds.
 
-    The event loop's own threads are few and shared by all callers, so what may hang gets one for
-    itself. It is left behind when it hangs: nothing can end it but its file system.
-    Raises what work raises, and OSError with ETIMEDOUT.
+    uid: of the user whose files they are. The event loop's own threads are few and shared by all
+    callers, so what may hang gets one for itself. It is left behind when it hangs.
+    Raises what work raises, and OSError: with ETIMEDOUT, and with EAGAIN when too much of that user
+    hangs already.
     """
-    outcome: Future[T] = Future()
-    outcome.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    # A daemon thread: one that hangs must not keep the process from ending.
-    threading.Thread(target=run, daemon=True).start()
-    done, _ = await asyncio.wait({asyncio.wrap_future(outcome)}, timeout=seconds)
+    outcome = asyncio.wrap_future(_threads.start(uid, work))
+    done, _ = await asyncio.wait({outcome}, timeout=seconds)
     if not done:
         raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-    return done.pop().result()
+    return outcome.result()

@@ -11,12 +11,12 @@ import ctypes
 import errno
 import os
 import stat
-import threading
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import Protocol, TypeVar
+
+from kapsule.linux.threads import Threads
 
 T = TypeVar("T")
 
@@ -35,8 +35,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 for _function in (_libc.setfsuid, _libc.setfsgid):
     _function.argtypes = (ctypes.c_uint32,)
     _function.restype = ctypes.c_uint32
-_running: Counter[int] = Counter()
-_running_lock = threading.Lock()
+_threads = Threads(_MAX_THREADS)
 
 
 class Identity(Protocol):
@@ -83,34 +82,12 @@ async def read_small_file(user: Identity, path: str, limit: int = 65536) -> byte
 
 
 def _start(user: Identity, work: Callable[[], T]) -> Future[T]:
-    with _running_lock:
-        if _running[user.uid] >= _MAX_THREADS:
-            raise OSError(errno.EAGAIN, f"file accesses of user {user.uid} hang")
-        _running[user.uid] += 1
-    outcome: Future[T] = Future()
-    outcome.set_running_or_notify_cancel()
-    # A daemon thread: a file system that hangs must not keep the process from ending.
-    threading.Thread(target=_become_and_run, args=(user, work, outcome), daemon=True).start()
-    return outcome
+    return _threads.start(user.uid, partial(_become_and_run, user, work))
 
 
-def _become_and_run(user: Identity, work: Callable[[], T], outcome: Future[T]) -> None:
-    try:
-        _become(user)
-        result = work()
-    except BaseException as error:
-        _done(user)
-        outcome.set_exception(error)
-    else:
-        _done(user)
-        outcome.set_result(result)
-
-
-def _done(user: Identity) -> None:
-    with _running_lock:
-        _running[user.uid] -= 1
-        if not _running[user.uid]:
-            del _running[user.uid]
+def _become_and_run(user: Identity, work: Callable[[], T]) -> T:
+    _become(user)
+    return work()
 
 
 def _become(user: Identity) -> None:

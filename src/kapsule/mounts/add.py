@@ -84,7 +84,8 @@ async def check_mount(context: MountContext) -> None:
     context.owner = caller if is_owner else await look_up(container.owner)
     context.text = paths.text_for(context.text, caller, context.owner)
     context.mount = paths.check_new(context.instance.config, context.text, context.owner)
-    context.adapted = await adapt_to_host(context.name, context.instance.devices)
+    devices = context.instance.devices
+    context.adapted = await adapt_to_host(context.name, container.owner, devices)
 
 
 async def _remove_directories(context: MountContext) -> None:

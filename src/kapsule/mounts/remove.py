@@ -64,7 +64,7 @@ async def find_mount(context: UnmountContext) -> None:
         )
     found = (await instances.get_instance(context.backend.incus, context.name)).devices
     others = {name: each for name, each in found.items() if each.get("path") != context.path}
-    context.adapted = await adapt_to_host(context.name, others)
+    context.adapted = await adapt_to_host(context.name, container.owner, others)
 
 
 async def _put_back(context: UnmountContext) -> None:
