@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from kapsule import names
+from kapsule.containers.stored_options import stored_list
 from kapsule.errors import Busy, InvalidArgument
 from kapsule.host.patience import run_in_own_thread
 
@@ -82,13 +83,7 @@ def adapted_to_host(devices: Mapping[str, Device]) -> dict[str, dict[str, str]]:
 
 def stored_mounts(config: Mapping[str, str]) -> tuple[str, ...]:
     """Return the custom mounts as a container's configuration has them; others may write there."""
-    try:
-        values = json.loads(config.get(names.KEY_CUSTOM_MOUNTS, "[]"))
-    except (ValueError, RecursionError):
-        return ()
-    if not isinstance(values, list):
-        return ()
-    return tuple(value for value in values if isinstance(value, str))
+    return stored_list(config.get(names.KEY_CUSTOM_MOUNTS))
 
 
 def with_mounts(config: Mapping[str, str], texts: Iterable[str]) -> dict[str, str]:

@@ -30,18 +30,24 @@ def to_text(value: OptionValue) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _value(option: Option, config: Mapping[str, str]) -> OptionValue:
-    raw = config.get(key_of(option.key))
-    if option.type == ARRAY:
-        return _array(raw)
-    if raw is None:
-        return option.default
-    return raw == "true" if option.type == BOOLEAN else raw
+def stored_list(raw: str | None) -> tuple[str, ...]:
+    """Return a list as the configuration has it; what is no text in it, or no list, is left out.
 
-
-def _array(raw: str | None) -> tuple[str, ...]:
+    raw: the value of its key, None where there is none.
+    """
     try:
         values = json.loads(raw or "[]")
     except (ValueError, RecursionError):
         return ()
+    if not isinstance(values, list):
+        return ()
     return tuple(value for value in values if isinstance(value, str))
+
+
+def _value(option: Option, config: Mapping[str, str]) -> OptionValue:
+    raw = config.get(key_of(option.key))
+    if option.type == ARRAY:
+        return stored_list(raw)
+    if raw is None:
+        return option.default
+    return raw == "true" if option.type == BOOLEAN else raw
