@@ -143,8 +143,9 @@ async def add_device(context: MountContext) -> None:
     """
 
     def change(current: InstanceUpdate) -> InstanceUpdate:
-        context.is_stored = True
+        context.is_stored = False  # it may be called again, after somebody else was faster
         mount = paths.check_new(current.config, context.text, context.owner)
+        context.is_stored = True
         config = with_mounts(current.config, [*stored_mounts(current.config), context.text])
         if is_isolated(config):
             sources = sources_to_store([Mount(mount.path, context.source)], config)
