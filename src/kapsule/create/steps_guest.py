@@ -12,13 +12,15 @@ from kapsule.incus import instances
 from kapsule.session.guest_actions import Action, MakeDirectory
 from kapsule.user_setup import set_up_user
 
+_ATTEMPTS = 3
+
 
 @CREATE.step(1400)
 async def set_up_guest(context: CreateContext) -> None:
     """Give the guest its host name and the signs by which programs know it."""
     name, guests = context.request.name, context.backend.guests
     files = await guests.read(name, PATHS)
-    while True:
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
             parents = _parents_of_mounts(context)
             actions = plan_guest(name, files, parents)
@@ -27,7 +29,7 @@ async def set_up_guest(context: CreateContext) -> None:
         except GuestError:
             # It is booting, and may have changed what the plan was made for.
             before, files = files, await guests.read(name, PATHS)
-            if files == before:
+            if files == before or attempt == _ATTEMPTS:
                 raise
 
 
