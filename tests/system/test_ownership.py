@@ -4,6 +4,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,19 @@ def test_another_owner_of_an_isolated_one(alice: User, bob: User, fresh_name: st
     assert ["1001", "1001", "1"] in [line.split() for line in ids.splitlines()]
     assert not any(line.split()[1] == "1000" for line in ids.splitlines())
     alice.run("rm", "-r", "given")
+
+
+def test_ids_for_what_is_isolated(alice: User, carol: User, fresh_name: str) -> None:
+    """Whether the new owner's ids are needed is not for what others wrote down to say."""
+    create = ("create", fresh_name, "--image", "local:debian", "--trust", "project")
+    assert alice.kapsule(*create).code == 0
+    incus("config", "set", fresh_name, "user.kapsule.privileged=true")
+    assert alice.kapsule("stop", "--force", fresh_name).code == 0
+    result = alice.kapsule("chown", fresh_name, "carol")
+    assert result.code == 0, result.error
+    for file in ("subuid", "subgid"):
+        assert "root:1042:1" in Path("/etc", file).read_text().splitlines()
+    assert carol.kapsule("enter", fresh_name, "--", "id", "-un").text == "carol"
 
 
 def test_only_administrators_give(bob: User, alice: User, fresh_name: str) -> None:

@@ -4,6 +4,7 @@
 import json
 from collections.abc import Mapping
 
+from kapsule.containers.container import Container
 from kapsule.options.schema import ARRAY, BOOLEAN, Option, OptionValue
 from kapsule.options.table import CREATE_OPTIONS
 
@@ -21,6 +22,12 @@ def stored_options(config: Mapping[str, str]) -> dict[str, OptionValue]:
     config: of the instance. Others may have written there.
     """
     return {option.key: _value(option, config) for option in CREATE_OPTIONS.options}
+
+
+def options_of(container: Container) -> dict[str, OptionValue]:
+    """Return a container's options, with what Incus does in place of what was written down."""
+    actual = {"privileged": not container.is_isolated, "x11": container.has_x11}
+    return stored_options(container.config) | actual
 
 
 def to_text(value: OptionValue) -> str:

@@ -7,12 +7,13 @@ name that nobody uses.
 
 from kapsule.containers.access import check_may_use, no_such_container
 from kapsule.containers.container import Container
+from kapsule.containers.stored_options import options_of
 from kapsule.daemon.actions import Action
 from kapsule.daemon.authorizer import Authorizer
 from kapsule.daemon.callers import Caller
 from kapsule.daemon.creations import Creations
 from kapsule.daemon.features import Containers, wait_until_loaded
-from kapsule.trust.levels import options_at, options_of, takes_authorization
+from kapsule.trust.levels import options_at, takes_authorization
 
 _ROOT = 0
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from kapsule.containers.backend import Backend
 from kapsule.containers.container import STOPPED
-from kapsule.containers.stored_options import stored_options
+from kapsule.containers.stored_options import options_of
 from kapsule.create.host_needs import provide_for
 from kapsule.errors import Busy
 from kapsule.host.users import HostUser, look_up
@@ -58,8 +58,7 @@ async def check_state(context: ChownContext) -> None:
 async def prepare_host(context: ChownContext) -> None:
     """Have the host ready for it: ids of the new owner's, where it is isolated."""
     container = context.backend.registry.get(context.name)
-    options = stored_options(container.config)
-    for text in await provide_for(context.backend.incus, options, context.owner):
+    for text in await provide_for(context.backend.incus, options_of(container), context.owner):
         context.progress.message(text)
 
 

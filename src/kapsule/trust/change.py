@@ -8,6 +8,7 @@ from kapsule.containers.backend import Backend
 from kapsule.containers.container import STOPPED, Container
 from kapsule.containers.start import start_container
 from kapsule.containers.stop import stop_container
+from kapsule.containers.stored_options import options_of
 from kapsule.create import host_network
 from kapsule.create.host_directories import remove_directories
 from kapsule.create.host_needs import provide_for
@@ -22,7 +23,7 @@ from kapsule.options.schema import OptionValue
 from kapsule.options.table import HOST_NETWORK
 from kapsule.pipeline.pipeline import Pipeline
 from kapsule.pipeline.progress import MessageKind, Progress
-from kapsule.trust.levels import options_at, options_of, takes_authorization
+from kapsule.trust.levels import options_at, takes_authorization
 from kapsule.trust.rebuild import rebuilt
 
 

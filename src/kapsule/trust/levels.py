@@ -3,8 +3,6 @@
 
 from collections.abc import Mapping
 
-from kapsule.containers.container import Container
-from kapsule.containers.stored_options import stored_options
 from kapsule.errors import InvalidArgument
 from kapsule.options.schema import OptionValue
 from kapsule.options.table import BRIDGE, CREATE_OPTIONS, HOST_NETWORK, NO_NETWORK
@@ -14,12 +12,6 @@ Options = Mapping[str, OptionValue]
 # The least open first.
 _NETWORKS = (NO_NETWORK, BRIDGE, HOST_NETWORK)
 _DOORS = ("privileged", "host_rootfs", "mount_home", "desktop", "x11", "gpu")
-
-
-def options_of(container: Container) -> dict[str, OptionValue]:
-    """Return a container's options, with what Incus does in place of what was written down."""
-    actual = {"privileged": not container.is_isolated, "x11": container.has_x11}
-    return stored_options(container.config) | actual
 
 
 def options_at(level: str, options: Options) -> dict[str, OptionValue]:

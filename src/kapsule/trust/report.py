@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kapsule.containers.container import Container
+from kapsule.containers.stored_options import options_of
 from kapsule.options.parse import describe
 from kapsule.options.schema import OptionValue
 from kapsule.options.table import CREATE_OPTIONS
 from kapsule.trust import identities, shared
 from kapsule.trust.crossing import Crossing
 from kapsule.trust.identities import IdRange
-from kapsule.trust.levels import options_of
 
 _NO_BORDER = "It is no border against its own root: do not run in it what you would not run here."
 _BORDER = "It is a border also against its own root."

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
 
-from kapsule.containers.stored_options import stored_list, stored_options, to_text
+from kapsule.containers.container import Container
+from kapsule.containers.stored_options import (
+    options_of,
+    stored_list,
+    stored_options,
+    to_text,
+)
 from kapsule.options.table import CREATE_OPTIONS
 
 
@@ -23,3 +29,12 @@ def test_a_list() -> None:
     """A list is read as it was written; what is no text in it is left out."""
     assert stored_list(to_text(("~/x", "/y:ro"))) == ("~/x", "/y:ro")
     assert stored_list('["~/x", 7]') == ("~/x",)
+
+
+@pytest.mark.parametrize("written", ["true", "false"])
+def test_what_is_and_not_what_was_written(written: str) -> None:
+    """A container is privileged where Incus makes it so, whatever was written down."""
+    for value, is_privileged in (("true", True), ("false", False)):
+        config = {"user.kapsule.privileged": written, "security.privileged": value}
+        container = Container("dev", "Stopped", 1000, "", "", config)
+        assert options_of(container)["privileged"] is is_privileged
