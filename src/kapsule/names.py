@@ -37,8 +37,11 @@ SETUP_CREATING = "creating"
 SETUP_DONE = "done"
 
 
-def key_mapped(uid: int) -> str:
-    """Return the configuration key that says that the user with this uid is set up."""
+def key_mapped(uid: int | str) -> str:
+    """Return the configuration key that says that the user with this uid is set up.
+
+    uid: as a number, or as the configuration has it.
+    """
     return f"user.kapsule.host-users.{uid}.mapped"
 
 

@@ -46,7 +46,8 @@ class Defaults:
     async def target(self, name: str, user: HostUser) -> tuple[str, CreateRequest | None]:
         """Return the container that a caller means, and how to make it if it is to be made.
 
-        name: "" for the default. Only the default is made when it is missing.
+        name: "" for the default. Only the default is made when it is missing. Raises
+        InvalidArgument when the default is what counts and no container can have its name.
         """
         if name and self.containers.find(name):
             return name, None

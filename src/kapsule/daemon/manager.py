@@ -45,6 +45,9 @@ class Manager(Reading):
     """The object that every client talks to.
 
     command: the absolute path of the `kapsule` command, for PrepareEnter.
+
+    Every method raises what Callers.identify() raises. Those that change something return the path
+    of an operation: what goes wrong from then on is how that ends. Sight says who may.
     """
 
     def __init__(self, services: Services, *, command: str) -> None:
@@ -57,7 +60,12 @@ class Manager(Reading):
     async def CreateContainer(
         self, name: DBusStr, image: DBusStr, options: DBusDict
     ) -> DBusObjectPath:
-        """Create a container for the caller; image: "" for the caller's default."""
+        """Create a container for the caller.
+
+        image: `SERVER:ALIAS`, "" for the caller's default. options: keys and types of the table
+        (options/table.py). Raises InvalidArgument for the name, NotAuthorized, and Busy while the
+        caller has too many operations.
+        """
         caller = await self._callers.identify()
         values = from_variants(options)
         wanted = CreateRequest(name, "", {}, caller.user)
@@ -116,7 +124,10 @@ class Manager(Reading):
     @dbus_method()
     @answers
     async def AddMount(self, name: DBusStr, path: DBusStr) -> DBusObjectPath:
-        """Share a directory of the host with a container; path may end in `:ro`."""
+        """Share a directory of the host with a container.
+
+        path: absolute, `~` or `~/...`, and `:ro` or `:rw` at its end or neither.
+        """
         user = (await self._callers.identify()).user
         return await self._change(
             "mount",
@@ -131,7 +142,7 @@ class Manager(Reading):
     @dbus_method()
     @answers
     async def RemoveMount(self, name: DBusStr, path: DBusStr) -> DBusObjectPath:
-        """Share a directory with a container no longer."""
+        """Share a directory with a container no longer. path: as for AddMount."""
         user = (await self._callers.identify()).user
         return await self._change(
             "unmount",
@@ -150,7 +161,12 @@ class Manager(Reading):
         username: DBusStr,
         home_dir: DBusStr,
     ) -> DBusObjectPath:
-        """Give the caller, or for root any user, an account in a container."""
+        """Give the caller, or for root any user, an account in a container.
+
+        uid: whose account. gid, username, home_dir: what this machine knows of that account. Raises
+        NotAuthorized for an account of somebody else's, NotFound where there is none,
+        InvalidArgument where it is another one here.
+        """
         caller = await self._callers.identify()
         if caller.user.uid not in (0, uid):
             raise NotAuthorized("You can only set up your own account")
@@ -168,7 +184,10 @@ class Manager(Reading):
     @dbus_method()
     @answers
     async def ChangeOwner(self, name: DBusStr, uid: DBusUInt32) -> DBusObjectPath:
-        """Give a stopped container to another user."""
+        """Give a stopped container to another user. uid: the new owner's.
+
+        Raises NotAuthorized, also to the owner without `manage-others`.
+        """
         return await self._start_change(
             "chown",
             f"Change the owner of container {name}",
@@ -183,7 +202,11 @@ class Manager(Reading):
     async def ChangeTrust(
         self, name: DBusStr, level: DBusStr, may_restart: DBusBool
     ) -> DBusObjectPath:
-        """Give a container another level of trust; may_restart: also one that runs."""
+        """Give a container another level of trust.
+
+        level: a preset of the table. may_restart: whether one that runs is restarted for it.
+        Raises InvalidArgument for the level, NotAuthorized where it would open the container.
+        """
         may_open = False
 
         async def check(caller: Caller, name: str) -> int:
@@ -207,7 +230,12 @@ class Manager(Reading):
     async def PrepareEnter(
         self, container_name: DBusStr, command: Strings, working_directory: DBusStr
     ) -> PreparedEnter:
-        """Return (ok, error, argv): the command with which the caller enters the container."""
+        """Return (ok, error, argv): the command with which the caller enters the container.
+
+        container_name: "" for the caller's default. command: none for the login shell.
+        working_directory: absolute, "" for the one in which argv is executed. Raises nothing: what
+        goes wrong is the error text.
+        """
         try:
             caller = await self._callers.identify()
             name, create = await self._target(caller, container_name)
@@ -230,39 +258,28 @@ class Manager(Reading):
         stdio: Descriptors,
         options: DBusDict,
     ) -> Session:
-        """Start a session in a container, "" for the caller's default, and return its ends."""
+        """Start a session in a container and return (control, terminal, notes, name).
+
+        container: "" for the caller's default, which is made where there is none. command: none for
+        the login shell. working_directory: absolute, or "". environment: what comes along.
+        stdio: descriptors for those of 0, 1 and 2 that are on no terminal, ascending. options:
+        `terminal`, `rows`, `columns`, `root`. docs/dbus-api.md says all about them.
+        Raises InvalidArgument for what does not fit together, NotFound, NotAuthorized, and what the
+        way into the container raises.
+        """
         call = current_call()
         try:
             if not call.wants_reply:
                 raise InvalidArgument("Enter makes no sense without a reply")
             caller = await self._callers.identify()
-            name, create = await self._target(caller, container)
-            if create:
-                action = creation_action(create.options)
-                create = await self._authorize_creation(caller, create, action)
+            name, create = await self._target_to_enter(caller, container)
             # Without any descriptor in the message, dbus-fast passes on the numbers in its body.
             received = [each if each in call.descriptors else None for each in stdio]
-            request = wire.to_enter_request(
-                name,
-                command,
-                working_directory,
-                environment,
-                received,
-                options,
-                caller.user,
-                create,
-            )
-            reply = await self._operations.attend(
-                "enter",
-                name,
-                f"Enter container {name}",
-                caller,
-                lambda progress: self._enter(request, progress),
-            )
+            said = (command, working_directory, environment, received, options)
+            request = wire.to_enter_request(name, *said, caller.user, create)
+            return _session(name, await self._attend(caller, request))
         finally:
             close_all(call.descriptors)
-        terminal = [] if reply.terminal is None else [reply.terminal]
-        return [reply.control, terminal, [wire_text(note) for note in reply.notes], name]
 
     @dbus_method()
     @answers
@@ -347,6 +364,16 @@ class Manager(Reading):
         may_be_privileged = is_admin or action is Action.CREATE_PRIVILEGED
         return replace(request, may_be_privileged=may_be_privileged, is_admin=is_admin)
 
+    async def _attend(self, caller: Caller, request: EnterRequest) -> EnterReply:
+        """Enter while the caller waits; an operation of theirs shows it if it takes long."""
+        return await self._operations.attend(
+            "enter",
+            request.name,
+            f"Enter container {request.name}",
+            caller,
+            lambda progress: self._enter(request, progress),
+        )
+
     async def _enter(self, request: EnterRequest, progress: Progress) -> EnterReply:
         create = request.create
         claim: AbstractContextManager[None] = nullcontext()
@@ -365,6 +392,19 @@ class Manager(Reading):
         if create is None:
             await self._sight.check_is_own(caller, target)
         return target, create
+
+    async def _target_to_enter(self, caller: Caller, name: str) -> tuple[str, CreateRequest | None]:
+        """Do as _target(), with the authorization to make what is to be made."""
+        target, create = await self._target(caller, name)
+        if create:
+            action = creation_action(create.options)
+            create = await self._authorize_creation(caller, create, action)
+        return target, create
+
+
+def _session(name: str, reply: EnterReply) -> list[object]:
+    terminal = [] if reply.terminal is None else [reply.terminal]
+    return [reply.control, terminal, [wire_text(note) for note in reply.notes], name]
 
 
 def _fail(error: KapsuleError) -> Work:

@@ -40,7 +40,7 @@ def lost(current: InstanceUpdate) -> list[str]:
 
 def _config(config: Config, owner: HostUser) -> dict[str, str]:
     old = config.get(names.KEY_OWNER, "")
-    left_out = {*_OF_THE_OWNER, f"user.kapsule.host-users.{old}.mapped"}
+    left_out = {*_OF_THE_OWNER, names.key_mapped(old)}
     kept = {key: value for key, value in config.items() if key not in left_out}
     changed = {names.KEY_OWNER: str(owner.uid)}
     if names.KEY_MOUNT_HOME in kept:
