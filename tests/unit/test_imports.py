@@ -51,7 +51,7 @@ LIBRARIES = {
     "dbus_fast": {"daemon"},
     "aiohttp": {"incus"},
     "yarl": {"incus"},
-    "msgspec": {"incus", "daemon"},
+    "msgspec": {"incus"},
     "rich": {"cli"},
     "shtab": {"cli"},
     "argparse_manpage": {"cli"},

@@ -10,18 +10,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from kapsule import config, names
 from kapsule.config import Config
 from kapsule.containers.backend import Backend
 from kapsule.containers.delete import delete_container
-from kapsule.containers.from_instance import container_from_instance
 from kapsule.containers.guest import Guests
 from kapsule.containers.registry import Registry
 from kapsule.containers.restart import restart_container
 from kapsule.containers.start import start_container
 from kapsule.containers.stop import stop_container
+from kapsule.containers.taken import is_taken
 from kapsule.create import create_container
 from kapsule.daemon import connection
 from kapsule.daemon.admins import admin_gid
@@ -42,12 +40,9 @@ from kapsule.enter import enter_container
 from kapsule.errors import NotSupported
 from kapsule.host import device_mounts, firewall, firewall_watch
 from kapsule.host.users import HostUser
-from kapsule.images.access import may_use_image
+from kapsule.images.listing import list_usable_images
 from kapsule.incus import instances
 from kapsule.incus.client import IncusClient, find_socket
-from kapsule.incus.errors import IncusNotFound
-from kapsule.incus.types import Image
-from kapsule.incus.urls import path
 from kapsule.mounts import Keeper, add_mount, remove_mount
 from kapsule.ownership import change_owner
 from kapsule.settings import Follower
@@ -176,24 +171,6 @@ def bind_features(backend: Backend) -> Features:
     async def read_devices(name: str) -> Mapping[str, Mapping[str, str]]:
         return (await instances.get_instance(backend.incus, name)).devices
 
-    async def list_images(uid: int, is_admin: bool) -> str:
-        # Whole objects: the interface promises more fields than we read ourselves.
-        found = await backend.incus.get_list(path("images"), dict[str, Any])
-        usable = [
-            each
-            for each in found
-            if may_use_image(msgspec.convert(each, Image), uid, is_admin=is_admin)
-        ]
-        return msgspec.json.encode(usable).decode()
-
-    async def is_taken(name: str, uid: int) -> bool:
-        try:
-            found = await instances.get_instance(backend.incus, name)
-        except IncusNotFound:
-            return False
-        container = container_from_instance(found)
-        return container is None or container.owner != uid
-
     async def trust_of(name: str) -> str:
         return (await describe_trust(backend, name)).to_json()
 
@@ -217,6 +194,6 @@ def bind_features(backend: Backend) -> Features:
         set_up_user=partial(set_up_user, backend),
         enter=partial(enter_container, backend),
         read_devices=read_devices,
-        list_images=list_images,
-        is_taken=is_taken,
+        list_images=partial(list_usable_images, backend.incus),
+        is_taken=partial(is_taken, backend.incus),
     )

@@ -2,6 +2,7 @@
 """Calls on images and their aliases."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -25,6 +26,12 @@ class _PullRequest(msgspec.Struct, frozen=True, kw_only=True):
 async def list_images(client: IncusClient) -> list[Image]:
     """Return all images in the local store."""
     return await client.get_list(path("images"), Image)
+
+
+async def list_images_whole(client: IncusClient) -> list[tuple[Image, dict[str, Any]]]:
+    """Return all images in the local store, each also with the fields that we do not read."""
+    found = await client.get_list(path("images"), dict[str, Any])
+    return [(msgspec.convert(each, Image), each) for each in found]
 
 
 async def get_image(client: IncusClient, fingerprint: str) -> Image:
