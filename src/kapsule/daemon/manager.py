@@ -1,31 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`org.kde.kapsule.Manager`: check who calls, start the work, answer. No logic of its own."""
 
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from dbus_fast.annotations import DBusBool, DBusDict, DBusObjectPath, DBusStr, DBusUInt32
 from dbus_fast.service import dbus_method
 
-from kapsule.containers.access import no_such_container
 from kapsule.containers.container import check_name
 from kapsule.create.request import CreateRequest
 from kapsule.daemon import wire
 from kapsule.daemon.actions import Action, creation_action
 from kapsule.daemon.bus import close_all, current_call
 from kapsule.daemon.callers import Caller
+from kapsule.daemon.changing import Changing
 from kapsule.daemon.dbus_errors import answers, wire_text
 from kapsule.daemon.features import wait_until_loaded
-from kapsule.daemon.reading import Reading, Services
+from kapsule.daemon.reading import Services
 from kapsule.daemon.signatures import Descriptors, PreparedEnter, Session, StringMap, Strings
 from kapsule.enter.request import EnterReply, EnterRequest
 from kapsule.errors import (
-    IncusUnavailable,
     InvalidArgument,
     KapsuleError,
     NotAuthorized,
-    NotFound,
     NotSupported,
 )
 from kapsule.host.users import look_up
@@ -35,13 +32,11 @@ from kapsule.options.wire import from_variants
 from kapsule.pipeline.progress import Progress
 from kapsule.trust import TrustRequest
 
-Work = Callable[[Progress], Awaitable[None]]
-
 _NO_IMAGES = "This version of Kapsule cannot {} images yet"
 _IMAGE_HINT = "Incus can: see `incus image --help`"
 
 
-class Manager(Reading):
+class Manager(Changing):
     """The object that every client talks to.
 
     command: the absolute path of the `kapsule` command, for PrepareEnter.
@@ -52,7 +47,6 @@ class Manager(Reading):
 
     def __init__(self, services: Services, *, command: str) -> None:
         super().__init__(services)
-        self._creations = services.creations
         self._command = command
 
     @dbus_method()
@@ -302,55 +296,6 @@ class Manager(Reading):
         await self._authorizer.authorize(await self._callers.identify(), Action.MANAGE_IMAGES)
         raise NotSupported(_NO_IMAGES.format("delete"), hint=_IMAGE_HINT)
 
-    async def _change(
-        self, kind: str, what: str, name: str, work: Work, *, only_own: bool = False
-    ) -> str:
-        """Start an operation on a container that the caller may change, and return its path.
-
-        what: it is, in words. only_own: nobody but the owner and root may do this.
-        """
-        caller = await self._callers.identify()
-        sight = self._sight
-        check = sight.check_may_change_own if only_own else sight.check_may_change
-        return await self._start_change(kind, f"{what} {name}", name, work, caller, check)
-
-    async def _start_change(
-        self,
-        kind: str,
-        description: str,
-        name: str,
-        work: Work,
-        caller: Caller,
-        check: Callable[[Caller, str], Awaitable[int]],
-    ) -> str:
-        """Start an operation on a container. check: returns whose it is, or raises.
-
-        That there is no such container is how the operation ends: clients expect it there.
-        """
-        try:
-            owner = await check(caller, name)
-        except (NotFound, IncusUnavailable) as error:
-            body = _fail(error)
-        else:
-            body = self._locked(name, owner, work)
-        return self._operations.start(kind, name, description, caller, body)
-
-    def _locked(self, name: str, owner: int, work: Work) -> Work:
-        """Return the same work with the container's lock around it.
-
-        owner: whose container it has to be: what the caller was authorized for. It may have become
-        somebody else's while others held the lock.
-        """
-
-        async def locked(progress: Progress) -> None:
-            async with self._containers.lock(name):
-                if self._creations.owner(name) != owner:
-                    raise no_such_container(name)
-                self._containers.get(name)  # raises; one that is half-made
-                await work(progress)
-
-        return locked
-
     async def _authorize_creation(
         self, caller: Caller, request: CreateRequest, action: Action
     ) -> CreateRequest:
@@ -405,10 +350,3 @@ class Manager(Reading):
 def _session(name: str, reply: EnterReply) -> list[object]:
     terminal = [] if reply.terminal is None else [reply.terminal]
     return [reply.control, terminal, [wire_text(note) for note in reply.notes], name]
-
-
-def _fail(error: KapsuleError) -> Work:
-    async def fail(_: Progress) -> None:
-        raise error
-
-    return fail
