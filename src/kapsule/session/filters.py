@@ -5,19 +5,17 @@ Only a tracer can read them, and a process has one at a time. So they are read o
 a container, and noted.
 """
 
-import fcntl
 import logging
 import os
 import select
 import signal
 
-from kapsule import names
 from kapsule.errors import GuestError
 from kapsule.linux import seccomp
 from kapsule.session import runs
 
 _NOTE = "filters"
-_LOCK = names.RUN_DIRECTORY + "/filters.lock"
+_LOCK = "tracing"
 _PATIENCE = 5.0  # seconds; init can be where not even a tracer stops it
 _DONE = b"."
 
@@ -35,12 +33,8 @@ def of(init: int) -> tuple[bytes, ...]:
         return _recall(init)
     except FileNotFoundError:
         pass
-    descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with runs.locked(init, _LOCK):  # of this run: an init that hangs holds up no other container
         return _find_out(init)
-    finally:
-        os.close(descriptor)
 
 
 def _recall(init: int) -> tuple[bytes, ...]:
