@@ -39,12 +39,14 @@ def write(init: int, what: str, text: str) -> None:
 def locked(init: int, what: str) -> Iterator[None]:
     """Hold a lock of the run of the container with this init. Raises OSError.
 
+    It is this process's alone: what it forks meanwhile does not hold it.
     what: its name, without a dash, which no note has.
     """
     os.makedirs(_DIRECTORY, mode=0o700, exist_ok=True)
     descriptor = os.open(_path(init, what), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Not flock(2), whose lock a forked process would keep: fcntl(2).
+        fcntl.lockf(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
