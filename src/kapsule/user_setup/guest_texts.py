@@ -10,20 +10,25 @@ from kapsule.user_setup.tables import Accounts, Table, parse, render
 PASSWD, GROUP, SHADOW, GSHADOW = "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"
 ACCOUNT_FILES = (PASSWD, GROUP, SHADOW, GSHADOW)
 
+# A guest fills a file as it likes, and each line costs memory and time on the event loop.
+_MOST_LINES = 20_000
+
 Files = Mapping[str, GuestFile | None]
 
 
 def text_of(files: Files, path: str) -> str | None:
     """Return the text at path, None where nothing is.
 
-    Raises GuestError for anything but an ordinary file with text: to plan for less than all of
-    what is there would lose the rest.
+    Raises GuestError for anything but an ordinary file with text, and for one with too many lines:
+    to plan for less than all of what is there would lose the rest.
     """
     file = files.get(path)
     if file is None:
         return None
     if file.kind != FILE or file.content is None:
         raise GuestError(f"{path} in the container is not a text file")
+    if file.content.count("\n") > _MOST_LINES:
+        raise GuestError(f"{path} in the container has more than {_MOST_LINES} lines")
     return file.content
 
 
