@@ -63,6 +63,20 @@ def test_a_guest_that_is_frozen(alice: User, small: str) -> None:
     assert alice.kapsule("enter", small, "--", "id", "-un").text == "alice"
 
 
+def test_an_init_by_a_name_that_is_no_text(alice: User, small: str) -> None:
+    """One gets in, with all of the filters, though its name reads like a line that says of none."""
+    script = "printf '\\377\\rSeccomp:\\t0' > /proc/self/comm; while :; do sleep 3600; done"
+    command = 'rm /sbin/init; printf "#!/bin/sh\\n%s\\n" "$1" > /sbin/init; chmod 755 /sbin/init'
+    incus("exec", small, "--", "sh", "-c", command, "sh", script)
+    incus("restart", "--force", small)
+    until(lambda: Path(f"/proc/{_init_of(small)}/comm").read_bytes().startswith(b"\xff\r"))
+    count = ("grep", "-h", "^Seccomp:", "/proc/1/status", "/proc/self/status")
+    for flags in ((), ("--root",)):
+        said = alice.kapsule("enter", *flags, small, "--", *count).text
+        assert said.splitlines() == ["Seccomp:\t2"] * 2
+    assert alice.kapsule("rm", "--force", small).code == 0
+
+
 def test_a_guest_without_a_shell(alice: User, traceless: str) -> None:
     """Nothing can be run in it, and that is said; all else can be done with it."""
     assert alice.kapsule("create", traceless, "--image", "local:noshell").code == 0

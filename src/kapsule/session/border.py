@@ -15,7 +15,7 @@ import signal
 from typing import NamedTuple
 
 from kapsule.linux import seccomp, syscalls
-from kapsule.session import filters
+from kapsule.session import filters, proc
 
 _NAMESPACES = {
     "user": syscalls.CLONE_NEWUSER,
@@ -89,8 +89,8 @@ def is_alive(pidfd: int) -> bool:
     if poll.poll(0):
         return False
     try:
-        pid = _field(f"/proc/self/fdinfo/{pidfd}", "Pid")
-        return not int(_read(f"/proc/{pid}/stat").rpartition(")")[2].split()[6]) & _PF_EXITING
+        [pid] = proc.words(f"/proc/self/fdinfo/{pidfd}", "Pid")
+        return not int(proc.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[6]) & _PF_EXITING
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -119,7 +119,7 @@ def _read_off(init: int, login: int | None) -> Border:
         v1_cgroups=tuple(cgroups.values()),
         capabilities=_bounding_set(init),
         label=_label(init),
-        score=_read(f"/proc/{init}/oom_score_adj"),
+        score=proc.read(f"/proc/{init}/oom_score_adj"),
         limits=_limits(example, is_init=login is None),
         filters=filters.of(init),
     )
@@ -162,19 +162,6 @@ def join_pid_namespace(border: Border, pidfd: int) -> None:
         syscalls.setns(pidfd, syscalls.CLONE_NEWPID)
 
 
-def _read(path: str) -> str:
-    with open(path, errors="surrogateescape") as file:  # a guest chooses what init is called
-        return file.read().rstrip("\0\n")
-
-
-def _field(path: str, name: str) -> str:
-    """Return the first word after `name:` in a file of such lines."""
-    for line in _read(path).splitlines():
-        if line.startswith(name + ":"):
-            return line.split()[1]
-    raise OSError(f"{path} has no {name}")
-
-
 def _differing_namespaces(pid: int) -> int:
     return sum(
         flag
@@ -190,7 +177,7 @@ def _cgroups(pid: int, *, leaf: bool) -> dict[str, str]:
     """
     mounts = _cgroup_mounts()
     directories = {}
-    for line in _read(f"/proc/{pid}/cgroup").splitlines():
+    for line in proc.lines(f"/proc/{pid}/cgroup"):
         _, controllers, path = line.split(":", 2)
         if controllers not in mounts:
             continue
@@ -205,7 +192,7 @@ def _cgroups(pid: int, *, leaf: bool) -> dict[str, str]:
 def _cgroup_mounts() -> dict[str, str]:
     """Return the mount point of each hierarchy, by its name in /proc/PID/cgroup."""
     mounts: dict[str, str] = {}
-    for line in _read("/proc/self/mountinfo").splitlines():
+    for line in proc.lines("/proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         point = before.split(" ")[4]
@@ -218,7 +205,7 @@ def _cgroup_mounts() -> dict[str, str]:
 
 
 def _bounding_set(pid: int) -> int:
-    return int(_field(f"/proc/{pid}/status", "CapBnd"), 16)
+    return int(proc.words(f"/proc/{pid}/status", "CapBnd")[0], 16)
 
 
 def _label(pid: int) -> tuple[str, str] | None:
@@ -228,7 +215,7 @@ def _label(pid: int) -> tuple[str, str] | None:
     """
     for directory, prefix in (("attr/apparmor", "exec "), ("attr", "")):
         try:
-            label, ours = (_read(f"/proc/{each}/{directory}/current") for each in (pid, "self"))
+            label, ours = (proc.read(f"/proc/{each}/{directory}/current") for each in (pid, "self"))
         except OSError:
             continue
         if label in ("unconfined", ours):
@@ -239,7 +226,7 @@ def _label(pid: int) -> tuple[str, str] | None:
 
 def _limits(pid: int, *, is_init: bool) -> tuple[tuple[int, tuple[int, int]], ...]:
     limits = []
-    for line in _read(f"/proc/{pid}/limits").splitlines():
+    for line in proc.lines(f"/proc/{pid}/limits"):
         kind = _LIMITS.get(line[:25].rstrip())
         if kind is None:
             continue

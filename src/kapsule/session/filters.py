@@ -12,7 +12,7 @@ import signal
 
 from kapsule.errors import GuestError
 from kapsule.linux import seccomp
-from kapsule.session import runs
+from kapsule.session import proc, runs
 
 _NOTE = "filters"
 _LOCK = "tracing"
@@ -46,8 +46,13 @@ def _find_out(init: int) -> tuple[bytes, ...]:
     try:
         return _recall(init)
     except FileNotFoundError:
-        runs.write(init, _NOTE, "" if _status(init, "Seccomp") == "0" else _read(init))
+        runs.write(init, _NOTE, _read(init) if _has_filters(init) else "")
     return _recall(init)
+
+
+def _has_filters(init: int) -> bool:
+    """Say whether it has any; a kernel without seccomp(2) does not tell."""
+    return proc.words(f"/proc/{init}/status", "Seccomp") not in ([], ["0"])
 
 
 def _read(init: int) -> str:
@@ -55,7 +60,7 @@ def _read(init: int) -> str:
     text = _read_in_a_process_of_its_own(init)
     if text is not None:
         return text
-    if _status(init, "TracerPid") != "0":
+    if proc.words(f"/proc/{init}/status", "TracerPid") != ["0"]:
         raise GuestError("The container's init is being traced", hint="See TracerPid in its /proc.")
     log.warning("sessions go without the system call filters of process %s", init)
     return ""
@@ -89,10 +94,3 @@ def _be_the_tracer(init: int, pipe: int) -> None:
             file.write(" ".join(each.hex() for each in filters).encode() + _DONE)
     finally:
         os._exit(0)
-
-
-def _status(pid: int, field: str) -> str:
-    """Return a line of /proc/PID/status, "0" where the kernel has none of that name."""
-    with open(f"/proc/{pid}/status") as file:
-        found = (line.split()[1] for line in file if line.startswith(field + ":"))
-        return next(found, "0")

@@ -40,13 +40,13 @@ def is_below(path: str, directories: Iterable[str]) -> bool:
     return any(path == each or path.startswith(each + "/") for each in directories)
 
 
-def kernel_mounts(mountinfo: str, directory: str) -> list[str]:
+def kernel_mounts(mountinfo: Iterable[str], directory: str) -> list[str]:
     """Return what of KERNEL_FILE_SYSTEMS is mounted at a directory or below, the innermost first.
 
-    mountinfo: the text of /proc/PID/mountinfo: proc_pid_mountinfo(5).
+    mountinfo: the lines of /proc/PID/mountinfo: proc_pid_mountinfo(5).
     """
     found = []
-    for line in mountinfo.splitlines():
+    for line in mountinfo:
         before, _, after = line.partition(" - ")
         point = _decoded(before.split(" ")[4])
         if is_below(point, (directory,)) and after.split(" ")[0] in KERNEL_FILE_SYSTEMS:

@@ -15,7 +15,7 @@ import time
 from functools import partial
 
 from kapsule.errors import GuestError, KapsuleError, NoAccount, from_dbus
-from kapsule.session import accounts, answers, border, logins, program, protocol, user_bus
+from kapsule.session import accounts, answers, border, logins, proc, program, protocol, user_bus
 from kapsule.session.environment import DEFAULT_PATH
 from kapsule.session.id_maps import to_inside
 from kapsule.session.inside import fork_inside
@@ -119,8 +119,7 @@ def _describe(login: int) -> protocol.Message:
 
 def _only_child(pid: int) -> int:
     """Return the shell below su; su itself where it made itself the shell."""
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        children = file.read().split()
+    children = proc.read(f"/proc/{pid}/task/{pid}/children").split()
     return int(children[0]) if children else pid
 
 
@@ -133,10 +132,8 @@ def _environment(pid: int) -> dict[str, str]:
 
 def _groups(pid: int) -> list[int]:
     """Return the supplementary groups of a process, as its own user namespace numbers them."""
-    with open(f"/proc/{pid}/status") as file:
-        line = next((line for line in file if line.startswith("Groups:")), "")
-    with open(f"/proc/{pid}/gid_map") as file:
-        return to_inside(map(int, line.split()[1:]), file.read())
+    groups = map(int, proc.words(f"/proc/{pid}/status", "Groups"))
+    return to_inside(groups, proc.read(f"/proc/{pid}/gid_map"))
 
 
 def _log_in(message: protocol.Message, ready: int, channel: socket.socket) -> None:
@@ -181,8 +178,7 @@ def _wait_for_boot() -> None:
 
 def _has_systemd() -> bool:
     try:
-        with open("/proc/1/comm") as file:
-            return file.read().strip() == "systemd" and any(map(os.path.exists, _BUS_UNITS))
+        return proc.read("/proc/1/comm") == "systemd" and any(map(os.path.exists, _BUS_UNITS))
     except OSError:  # without /proc there is no systemd
         return False
 

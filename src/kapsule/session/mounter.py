@@ -18,7 +18,7 @@ from typing import NamedTuple, NoReturn
 
 from kapsule import names
 from kapsule.linux import mounts, syscalls
-from kapsule.session import border, copies, places, protocol
+from kapsule.session import border, copies, places, proc, protocol
 from kapsule.session.folders import kernel_mounts
 from kapsule.session.places import Maker
 
@@ -171,8 +171,7 @@ def _park(piece: Piece, point: str) -> None:
     os.close(place)
     if not piece.is_directory:
         return
-    with open("/proc/self/mountinfo", errors="surrogateescape") as table:
-        kernels = kernel_mounts(table.read(), point)
+    kernels = kernel_mounts(proc.lines("/proc/self/mountinfo"), point)
     if point in kernels:
         raise OSError("it is not a file system for users")
     for each in kernels:

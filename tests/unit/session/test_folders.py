@@ -33,9 +33,12 @@ def test_folders_of_people(path: str) -> None:
 def test_what_is_mounted_of_the_kernels() -> None:
     """The innermost comes first, so that it can be taken away; names with blanks are read."""
     proc = "/run/kapsule/0/a chroot/proc"
-    assert kernel_mounts(_TABLE, "/run/kapsule/0") == [f"{proc}/sys/fs/binfmt_misc", proc]
-    assert kernel_mounts(_TABLE, "/run/kapsule/01") == ["/run/kapsule/01"]
-    assert kernel_mounts(_TABLE, "/run/kapsule/0/data") == []
+    assert kernel_mounts(_TABLE.splitlines(), "/run/kapsule/0") == [
+        f"{proc}/sys/fs/binfmt_misc",
+        proc,
+    ]
+    assert kernel_mounts(_TABLE.splitlines(), "/run/kapsule/01") == ["/run/kapsule/01"]
+    assert kernel_mounts(_TABLE.splitlines(), "/run/kapsule/0/data") == []
 
 
 def test_they_travel() -> None:
