@@ -173,8 +173,7 @@ class Guests:
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         channel.setblocking(False)
         try:
-            await self._connect(channel)
-            protocol.send(channel, {"kind": kind, **message}, tuple(descriptors))
+            self._send(channel, {"kind": kind, **message}, tuple(descriptors))
             async with asyncio.timeout(self._patience):
                 answer, given = await _receive(channel)
         except TimeoutError:
@@ -207,9 +206,17 @@ class Guests:
             return login
         return None
 
-    async def _connect(self, channel: socket.socket) -> None:
+    def _send(
+        self, channel: socket.socket, message: protocol.Message, descriptors: tuple[int, ...]
+    ) -> None:
+        """Send the helper a request. Neither call waits, for a local socket: unix(7)."""
         try:
-            await asyncio.get_running_loop().sock_connect(channel, self._address)
+            channel.connect(self._address)
+            protocol.send(channel, message, descriptors)
+        except BlockingIOError as error:  # as many wait to be taken as may
+            raise Busy(
+                "The session helper has too much to do", hint="Try again in a moment"
+            ) from error
         except OSError as error:
             raise InternalError(
                 f"The session helper does not answer: {error.strerror}",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kapsule.containers.guest import Guests
-from kapsule.errors import GuestError, InternalError
+from kapsule.errors import Busy, GuestError, InternalError
 from kapsule.incus.client import IncusClient
 
 
@@ -30,3 +30,25 @@ async def test_a_helper_that_does_not_run(tmp_path: Path) -> None:
     with pytest.raises(InternalError) as caught:
         await guests.call("read", {}, [])
     assert "kapsule-session" in caught.value.hint
+
+
+async def test_a_helper_with_more_requests_than_may_wait(tmp_path: Path) -> None:
+    """One is told to try again, and no request is half made."""
+    address = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen(0)  # one may wait
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as first:
+            first.connect(address)
+            with pytest.raises(Busy, match="too much to do"):
+                await Guests(IncusClient(), address).call("read", {}, [])
+
+
+async def test_a_request_that_cannot_be_sent(tmp_path: Path) -> None:
+    """What the system says of it is told, not a bug of ours."""
+    address = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen()
+        with pytest.raises(InternalError, match="Bad file descriptor"):
+            await Guests(IncusClient(), address).call("read", {}, [2**20])
