@@ -65,10 +65,8 @@ def to_enter_request(
     Raises InvalidArgument for what does not fit together.
     """
     values = _enter_options(options)
-    terminal = values.get("terminal", [])
+    terminal = _terminal(values.get("terminal", []))
     stdio = tuple(each for each in descriptors if each is not None)
-    if not isinstance(terminal, list) or sorted({*terminal} & {*_STANDARD}) != terminal:
-        raise InvalidArgument(f"terminal must be some of 0, 1 and 2, ascending, not {terminal!r}")
     if len(stdio) != len(descriptors) or len(stdio) + len(terminal) != len(_STANDARD):
         raise InvalidArgument("There must be a descriptor for each of 0, 1, 2 that is no terminal")
     _check_cwd(cwd)
@@ -80,7 +78,7 @@ def to_enter_request(
         environment=environment,
         stdio=stdio,
         caller=caller,
-        terminal=tuple(terminal),
+        terminal=terminal,
         rows=_size("rows", values.get("rows", 24)),
         columns=_size("columns", values.get("columns", 80)),
         root=values.get("root") is True,
@@ -95,6 +93,14 @@ def _enter_options(options: Mapping[str, object]) -> dict[str, object]:
         if type(value) is not _ENTER_OPTIONS.get(key):
             raise InvalidArgument(f"Enter has no option {key!r} with the value {value!r:.60}")
     return values
+
+
+def _terminal(value: object) -> tuple[int, ...]:
+    """Return which of 0, 1 and 2 are a terminal."""
+    found = tuple(each for each in _STANDARD if isinstance(value, list) and each in value)
+    if [*found] != value:
+        raise InvalidArgument(f"terminal must be some of 0, 1 and 2, ascending, not {value!r:.60}")
+    return found
 
 
 def _size(key: str, value: object) -> int:

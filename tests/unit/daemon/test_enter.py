@@ -212,6 +212,8 @@ async def test_large_environments_and_words_arrive(client: Client, daemon: Daemo
         ("terminal", Variant("au", [0, 1, 2, 3])),
         ("terminal", Variant("au", [0, 0, 1])),
         ("terminal", Variant("as", ["0", "1", "2"])),
+        ("terminal", Variant("aau", [[0]])),
+        ("terminal", Variant("aa{su}", [{"0": 1}])),
         ("terminal", Variant("s", "012")),
         ("rows", Variant("u", 70000)),
         ("rows", Variant("s", "24")),
