@@ -15,6 +15,7 @@ from kapsule.host.users import HostUser
 from kapsule.linux.as_user import open_as
 
 _PATIENCE = 10.0  # seconds for a file system that does not answer
+_BATCH = 100  # paths, each at most PATH_MAX: far less than execve(2) takes
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
 
 
@@ -77,19 +78,21 @@ async def missing_directories(user: HostUser, path: str, base: str) -> tuple[str
 
 
 async def make_directories(user: HostUser, directories: Sequence[str]) -> None:
-    """Make directories as the user, the outermost first. Raises InvalidArgument."""
-    complaint = await _run_as(user, "mkdir", "-p", "--", *directories)
+    """Make directories as the user, each in the one before it. Raises InvalidArgument."""
+    innermost = directories[-1]  # all at once could be more than execve(2) takes
+    complaint = await _run_as(user, "mkdir", "-p", "--", innermost)
     if complaint:
         raise InvalidArgument(
-            f"{directories[-1]} cannot be made: {complaint}",
+            f"{innermost} cannot be made: {complaint}",
             hint="Make the directory first, or leave it out",
         )
 
 
 async def remove_directories(user: HostUser, directories: Sequence[str]) -> None:
     """Remove directories as the user, given the outermost first. What is not empty stays."""
-    if directories:
-        await _run_as(user, "rmdir", "--", *reversed(directories))
+    for end in range(len(directories), 0, -_BATCH):
+        batch = directories[max(0, end - _BATCH) : end]
+        await _run_as(user, "rmdir", "--", *reversed(batch))
 
 
 async def _real_path(user: HostUser, path: str) -> str:
@@ -108,18 +111,21 @@ def _open_and_name(user: HostUser, path: str) -> str:
 
 async def _run_as(user: HostUser, *words: str) -> str:
     """Run a program with the user's rights; return what it says when it fails, else ""."""
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        stdin=DEVNULL,
-        stdout=DEVNULL,
-        stderr=PIPE,
-        cwd="/",
-        env={"PATH": os.defpath, "LC_ALL": "C"},
-        user=user.uid,
-        group=user.gid,
-        extra_groups=user.groups,
-        umask=0o022,  # ours lets nobody else in
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=PIPE,
+            cwd="/",
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            user=user.uid,
+            group=user.gid,
+            extra_groups=user.groups,
+            umask=0o022,  # ours lets nobody else in
+        )
+    except OSError as error:
+        return error.strerror or str(error)
     try:
         _, said = await asyncio.wait_for(process.communicate(), _PATIENCE)
     except TimeoutError:

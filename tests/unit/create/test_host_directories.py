@@ -86,6 +86,22 @@ async def test_made_as_the_user(alice: HostUser, home: Path) -> None:
     assert os.listdir(home / "a") == []
 
 
+async def test_as_deep_as_a_path_can_be(alice: HostUser, home: Path) -> None:
+    """What one program could not be told in one go is made, and removed again."""
+    made = [f"{home}{'/xx' * number}" for number in range(1, 1300)]
+    await make_directories(alice, made)
+    assert await find_directory(alice, made[-1]) == made[-1]
+    await remove_directories(alice, made)
+    assert os.listdir(home) == []
+
+
+async def test_a_path_that_no_program_can_be_told(alice: HostUser, home: Path) -> None:
+    """The reason is told; no directory is made."""
+    with pytest.raises(InvalidArgument, match="Argument list too long"):
+        await make_directories(alice, [f"{home}/{'x' * 200_000}"])
+    assert os.listdir(home) == []
+
+
 async def test_not_made_through_a_link(alice: HostUser, home: Path) -> None:
     """A link in the home does not lead root anywhere."""
     secret = _secret(home)
