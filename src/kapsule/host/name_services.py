@@ -12,8 +12,8 @@ from kapsule.errors import Busy
 T = TypeVar("T")
 
 _PATIENCE = 60.0  # seconds
+# The event loop adds to it, and the threads remove: what it looks up can be gone at any moment.
 _asked: dict[Hashable, Future[Any]] = {}
-_lock = threading.Lock()
 
 
 async def ask(what: Hashable, question: Callable[[], T]) -> T:
@@ -32,12 +32,12 @@ async def ask(what: Hashable, question: Callable[[], T]) -> T:
 
 
 def _answer(what: Hashable, question: Callable[[], T]) -> Future[T]:
-    with _lock:
-        if what in _asked:
-            return _asked[what]
-        outcome: Future[T] = Future()
-        outcome.set_running_or_notify_cancel()  # so nobody who stops waiting can cancel it
-        _asked[what] = outcome
+    asked = _asked.get(what)
+    if asked is not None:
+        return asked
+    outcome: Future[T] = Future()
+    outcome.set_running_or_notify_cancel()  # so nobody who stops waiting can cancel it
+    _asked[what] = outcome
 
     def run() -> None:
         try:
