@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every feature works with."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from kapsule.containers.guest import Guests
 from kapsule.containers.registry import Registry
@@ -13,9 +14,10 @@ class Backend:
     """The outside worlds that features reach.
 
     incus: Incus itself. registry: the containers, from memory.
-    guests: the inside of those that run.
+    guests: the inside of those that run. pool_lock: held by who makes a storage pool.
     """
 
     incus: IncusClient
     registry: Registry
     guests: Guests
+    pool_lock: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -71,8 +71,10 @@ async def build_device_list(context: CreateContext) -> None:
 async def ensure_storage_pool(context: CreateContext) -> None:
     """Make the storage pool where there is none."""
     if context.pool_is_missing:
-        driver = await storage.create_pool(context.backend.incus, context.pool)
-        context.progress.message(f"Made the storage pool '{context.pool}' ({driver})")
+        async with context.backend.pool_lock:
+            driver = await storage.make_missing(context.backend.incus, context.pool)
+        if driver:
+            context.progress.message(f"Made the storage pool '{context.pool}' ({driver})")
 
 
 @CREATE.step(1250)

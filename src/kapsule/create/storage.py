@@ -34,8 +34,21 @@ async def choose_pool(client: IncusClient) -> tuple[str, bool]:
         for device in profile.devices.values():
             if device.get("type") == "disk" and device.get("path") == "/" and device.get("pool"):
                 return device["pool"], False
-    pools = await server.list_pools(client)
-    return _NAME, all(pool.name != _NAME for pool in pools)
+    return _NAME, await _is_missing(client, _NAME)
+
+
+async def make_missing(client: IncusClient, name: str) -> str:
+    """Create a pool, unless somebody else has in the meantime; return its driver, "" if they did.
+
+    One at a time: a kind that turns out to be impossible has the name, too, until it has failed.
+    Raises IncusError.
+    """
+    if not await _is_missing(client, name):
+        return ""
+    try:
+        return await create_pool(client, name)
+    except IncusConflict:  # somebody else was faster
+        return ""
 
 
 async def create_pool(client: IncusClient, name: str) -> str:
@@ -54,3 +67,7 @@ async def create_pool(client: IncusClient, name: str) -> str:
     driver, config = _ATTEMPTS[-1]
     await server.create_pool(client, name, driver, config)
     return driver
+
+
+async def _is_missing(client: IncusClient, name: str) -> bool:
+    return all(pool.name != name for pool in await server.list_pools(client))

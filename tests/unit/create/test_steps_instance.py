@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from kapsule.create import host_network
 from kapsule.create.instance_config import NO_NETWORK_OF_ITS_OWN, build_config
 from kapsule.create.pipeline import CREATE
 from kapsule.create.request import CreateContext
-from kapsule.create.steps_instance import create_and_start
+from kapsule.create.steps_instance import create_and_start, ensure_storage_pool
 from kapsule.errors import AlreadyExists, IncusError
 from kapsule.host import network_namespace
 from kapsule.options.table import CREATE_OPTIONS
@@ -19,8 +22,10 @@ from kapsule.testing.fake_incus import (
     operation,
     sync,
 )
+from kapsule.testing.recording_progress import RecordingProgress
 
 INSTANCES = "/1.0/instances"
+POOLS = "/1.0/storage-pools"
 DEV = "/1.0/instances/dev"
 REFUSAL = operation(FAILURE, "Only interface-specific ipv4/ipv6 lxc.net. keys are allowed")
 
@@ -37,6 +42,27 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, context: CreateContext) -> None:
 
 def _script(incus: FakeIncus) -> None:
     incus.on("POST", INSTANCES, background())
+
+
+async def test_first_creations_at_once(context: CreateContext, incus: FakeIncus) -> None:
+    """One of them makes the storage pool; the other one waits, and finds it."""
+    context.pool, context.pool_is_missing = "default", True
+    incus.on("GET", POOLS, sync([]), sync([{"name": "default"}]))
+    incus.on("POST", POOLS, error(400, "no btrfs here"), sync(None))
+    await asyncio.gather(*(ensure_storage_pool(each) for each in (context, replace(context))))
+    assert [request.method for request in incus.seen] == ["GET", "POST", "POST", "GET"]
+
+
+async def test_a_pool_that_somebody_else_makes(
+    context: CreateContext, incus: FakeIncus, progress: RecordingProgress
+) -> None:
+    """Is as good as one of ours."""
+    context.pool, context.pool_is_missing = "default", True
+    incus.on("GET", POOLS, sync([]))
+    incus.on("POST", POOLS, error(409, "The storage pool already exists"))
+    await ensure_storage_pool(context)
+    assert incus.count("POST", POOLS) == 1
+    assert progress.messages == []
 
 
 async def test_one_request(context: CreateContext, incus: FakeIncus) -> None:
