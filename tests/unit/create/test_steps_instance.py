@@ -77,10 +77,18 @@ async def test_one_request(context: CreateContext, incus: FakeIncus) -> None:
     assert context.is_created
 
 
+@pytest.mark.parametrize("seen_by_others", [set(), {"6.0.4"}])
 async def test_incus_that_refuses_the_network(
-    context: CreateContext, incus: FakeIncus, monkeypatch: pytest.MonkeyPatch
+    context: CreateContext,
+    incus: FakeIncus,
+    monkeypatch: pytest.MonkeyPatch,
+    seen_by_others: set[str],
 ) -> None:
-    """An Incus that refuses the shorter way gets the other one, and is not asked in vain again."""
+    """An Incus that refuses the shorter way gets the other one, and is not asked in vain again.
+
+    So it is where another creation at the same time has been refused already.
+    """
+    host_network._refusing.update(seen_by_others)
 
     async def file() -> str:
         return "/proc/1/ns/net"
