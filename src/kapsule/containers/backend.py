@@ -14,7 +14,8 @@ class Backend:
     """The outside worlds that features reach.
 
     incus: Incus itself. registry: the containers, from memory.
-    guests: the inside of those that run. pool_lock: held by who makes a storage pool.
+    guests: the inside of those that run. pool_lock: held by who makes or looks
+    for a storage pool.
     """
 
     incus: IncusClient

@@ -51,7 +51,8 @@ async def find_directories(context: CreateContext) -> None:
 @CREATE.step(1000)
 async def choose_storage_pool(context: CreateContext) -> None:
     """Choose the storage pool."""
-    context.pool, context.pool_is_missing = await storage.choose_pool(context.backend.incus)
+    async with context.backend.pool_lock:  # Incus lists one that is still being made, too
+        context.pool, context.pool_is_missing = await storage.choose_pool(context.backend.incus)
 
 
 @CREATE.step(1100)

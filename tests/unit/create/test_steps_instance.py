@@ -8,7 +8,7 @@ from kapsule.create import host_network
 from kapsule.create.instance_config import NO_NETWORK_OF_ITS_OWN, build_config
 from kapsule.create.pipeline import CREATE
 from kapsule.create.request import CreateContext
-from kapsule.create.steps_instance import create_and_start, ensure_storage_pool
+from kapsule.create.steps_instance import choose_storage_pool, create_and_start, ensure_storage_pool
 from kapsule.errors import AlreadyExists, IncusError
 from kapsule.host import network_namespace
 from kapsule.options.table import CREATE_OPTIONS
@@ -26,6 +26,7 @@ from kapsule.testing.recording_progress import RecordingProgress
 
 INSTANCES = "/1.0/instances"
 POOLS = "/1.0/storage-pools"
+PROFILE = "/1.0/profiles/default"
 DEV = "/1.0/instances/dev"
 REFUSAL = operation(FAILURE, "Only interface-specific ipv4/ipv6 lxc.net. keys are allowed")
 
@@ -51,6 +52,17 @@ async def test_first_creations_at_once(context: CreateContext, incus: FakeIncus)
     incus.on("POST", POOLS, error(400, "no btrfs here"), sync(None))
     await asyncio.gather(*(ensure_storage_pool(each) for each in (context, replace(context))))
     assert [request.method for request in incus.seen] == ["GET", "POST", "POST", "GET"]
+
+
+async def test_a_pool_that_is_being_made(context: CreateContext, incus: FakeIncus) -> None:
+    """Who comes next waits until it can be used."""
+    context.pool, context.pool_is_missing = "default", True
+    later = replace(context)
+    incus.on("GET", POOLS, sync([]), sync([{"name": "default"}]))
+    incus.on("POST", POOLS, sync(None))
+    await asyncio.gather(ensure_storage_pool(context), choose_storage_pool(later))
+    assert [request.path for request in incus.seen] == [POOLS, POOLS, PROFILE, POOLS]
+    assert not later.pool_is_missing
 
 
 async def test_a_pool_that_somebody_else_makes(
