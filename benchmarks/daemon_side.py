@@ -15,7 +15,7 @@ from kapsule.containers.registry import Registry
 from kapsule.enter import EnterRequest, enter_container
 from kapsule.host.users import HostUser, look_up
 from kapsule.incus.client import IncusClient
-from kapsule.pipeline.progress import SilentProgress
+from kapsule.testing.recording_progress import RecordingProgress
 
 
 class _TimedGuests(Guests):
@@ -66,7 +66,7 @@ class DaemonSide:
             caller=self._alice,
         )
         started = time.perf_counter()
-        reply = await enter_container(self._backend, request, SilentProgress())
+        reply = await enter_container(self._backend, request, RecordingProgress())
         elapsed = 1000 * (time.perf_counter() - started)
         with socket.socket(fileno=reply.control) as control:
             control.setblocking(True)

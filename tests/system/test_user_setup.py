@@ -11,7 +11,7 @@ from kapsule import names
 from kapsule.containers.backend import Backend
 from kapsule.errors import GuestError
 from kapsule.host.users import HostUser
-from kapsule.pipeline.progress import SilentProgress
+from kapsule.testing.recording_progress import RecordingProgress
 from kapsule.user_setup import set_up_user
 from tests.system.support.users import incus
 
@@ -60,7 +60,7 @@ async def set_up(backend: Backend, container: str, user: HostUser) -> None:
     """Set the user up as the daemon does."""
     await backend.registry.refresh(container)
     async with backend.registry.lock(container):
-        await set_up_user(backend, container, user, SilentProgress())
+        await set_up_user(backend, container, user, RecordingProgress())
 
 
 ALL_FILES = "/etc/passwd* /etc/group* /etc/shadow* /etc/gshadow* /etc/sub* /etc/sudoers* /home"

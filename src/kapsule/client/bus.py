@@ -84,10 +84,6 @@ class Bus(Connection):
             raise KapsuleError(config["error"])
         return config
 
-    def get_create_schema(self) -> str:
-        """Return the daemon's option table, as JSON."""
-        return self._text("GetCreateSchema")
-
     def list_images(self) -> str:
         """Return the images that Incus has, as JSON."""
         return self._text("ListImages")

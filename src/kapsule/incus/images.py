@@ -89,14 +89,3 @@ async def pull_image(
     if not isinstance(fingerprint, str):
         raise IncusError(f"Incus fetched {alias} from {server} but does not say what it got")
     return fingerprint
-
-
-async def delete_image(client: IncusClient, fingerprint: str) -> None:
-    """Delete an image. fingerprint: whole. Raises IncusNotFound and IncusError."""
-    await operations.run(client, "DELETE", path("images", fingerprint))
-
-
-async def create_alias(client: IncusClient, alias: str, fingerprint: str) -> None:
-    """Name an image. Raises IncusConflict when the alias is taken, IncusNotFound."""
-    body = ImageAlias(name=alias, target=fingerprint)
-    await client.request("POST", path("images", "aliases"), body=body)

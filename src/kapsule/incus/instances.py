@@ -4,7 +4,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -145,18 +145,5 @@ async def add_devices(client: IncusClient, name: str, devices: Devices) -> None:
 
     def change(current: InstanceUpdate) -> InstanceUpdate:
         return msgspec.structs.replace(current, devices={**current.devices, **devices})
-
-    await update_instance(client, name, change)
-
-
-async def remove_devices(client: IncusClient, name: str, devices: Collection[str]) -> None:
-    """Remove an instance's devices by name; one that it does not have is no error.
-
-    Raises as update_instance() does.
-    """
-
-    def change(current: InstanceUpdate) -> InstanceUpdate:
-        kept = {key: value for key, value in current.devices.items() if key not in devices}
-        return msgspec.structs.replace(current, devices=kept)
 
     await update_instance(client, name, change)

@@ -33,8 +33,3 @@ async def create_pool(
 async def get_profile(client: IncusClient, name: str) -> Profile:
     """Return one profile. Raises IncusNotFound."""
     return await client.get(path("profiles", name), Profile)
-
-
-async def list_profiles(client: IncusClient) -> list[Profile]:
-    """Return all profiles."""
-    return await client.get_list(path("profiles"), Profile)

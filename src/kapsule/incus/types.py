@@ -97,8 +97,7 @@ class UpdateSource(Struct, frozen=True, kw_only=True):
 class Image(Struct, frozen=True, kw_only=True):
     """An image in Incus's store.
 
-    size: bytes. public: whether Incus gives it to everybody. cached: fetched on the side, may
-    expire.
+    size: bytes. public: whether Incus gives it to everybody.
     """
 
     fingerprint: str
@@ -108,8 +107,6 @@ class Image(Struct, frozen=True, kw_only=True):
     type: str = "container"
     architecture: str = ""
     public: bool = False
-    cached: bool = False
-    auto_update: bool = False
     update_source: UpdateSource | None = None
     uploaded_at: datetime | None = None
 
@@ -142,7 +139,6 @@ class Event(Struct, frozen=True, kw_only=True):
     """One message of Incus's event stream."""
 
     type: str
-    timestamp: datetime | None = None
     metadata: EventMetadata = EventMetadata()
 
 
@@ -154,19 +150,16 @@ class ServerEnvironment(Struct, frozen=True, kw_only=True):
 
 
 class Server(Struct, frozen=True, kw_only=True):
-    """The server itself. auth: `trusted` where we may administer it."""
+    """The server itself."""
 
     environment: ServerEnvironment = ServerEnvironment()
     config: Config = {}
-    auth: str = ""
 
 
 class StoragePool(Struct, frozen=True, kw_only=True):
-    """A storage pool. status: `Created` when it can be used."""
+    """A storage pool."""
 
     name: str
-    driver: str = ""
-    status: str = ""
     config: Config = {}
 
 

@@ -9,8 +9,6 @@ BOOLEAN = "boolean"
 STRING = "string"
 ARRAY = "array"
 
-PYTHON_TYPES: dict[str, type] = {BOOLEAN: bool, STRING: str, ARRAY: tuple}
-
 
 class Option(NamedTuple):
     """One creation option: a row of the table that every surface is made from.

@@ -48,15 +48,3 @@ class SilentBar:
 
     def text(self, text: str) -> None:
         """Say nothing."""
-
-
-class SilentProgress:
-    """Progress that nobody sees."""
-
-    def message(self, text: str, kind: MessageKind = MessageKind.INFO, *, indent: int = 1) -> None:
-        """Say nothing."""
-
-    @contextmanager
-    def bar(self, description: str, *, total: int = -1, indent: int = 1) -> Iterator[Bar]:
-        """Open a bar that nobody sees."""
-        yield SilentBar()

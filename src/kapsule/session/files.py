@@ -4,7 +4,7 @@
 import socket
 from functools import partial
 
-from kapsule.session import answers, border, guest_files, locales, protocol
+from kapsule.session import answers, border, guest_files, guest_reading, locales, protocol
 from kapsule.session.guest_actions import actions_from_wire, actions_to_wire, files_to_wire
 from kapsule.session.inside import Work, fork_inside
 
@@ -51,7 +51,7 @@ def _relay(
 
 
 def _read(paths: list[str], channel: socket.socket) -> None:
-    protocol.send(channel, {"files": files_to_wire(guest_files.read_files(paths))})
+    protocol.send(channel, {"files": files_to_wire(guest_reading.read_files(paths))})
 
 
 def _apply(actions: list[list[object]], channel: socket.socket) -> None:

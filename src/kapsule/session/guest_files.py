@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read and change the files of a container. Runs inside it, as its root and with its rights only.
+"""Change the files of a container. Runs inside it, as its root and with its rights only.
 
 Nothing is imported after the start: an import would then load the container's file of that name.
 Every failure is an OSError with the path that it is about.
@@ -12,49 +12,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from kapsule.session.guest_actions import (
-    DIRECTORY,
-    FILE,
-    OTHER,
-    SYMLINK,
-    Action,
-    CopyTree,
-    GuestFile,
-    MakeDirectory,
-    Remove,
-    SetFileCapability,
-    SetHostname,
-    Symlink,
-    WriteFile,
-    actions_from_wire,
-    actions_to_wire,
-    files_from_wire,
-    files_to_wire,
-)
+from kapsule.session.guest_actions import Action
 from kapsule.session.guest_changes import carry_out
-from kapsule.session.guest_reading import read_files
-
-__all__ = [
-    "DIRECTORY",
-    "FILE",
-    "OTHER",
-    "SYMLINK",
-    "Action",
-    "CopyTree",
-    "GuestFile",
-    "MakeDirectory",
-    "Remove",
-    "SetFileCapability",
-    "SetHostname",
-    "Symlink",
-    "WriteFile",
-    "actions_from_wire",
-    "actions_to_wire",
-    "apply",
-    "files_from_wire",
-    "files_to_wire",
-    "read_files",
-]
 
 # lckpwdf(3): programs that change one of these files hold this lock meanwhile.
 _LOCK = "/etc/.pwd.lock"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from kapsule.errors import GuestError
 from kapsule.linux.syscalls import CLONE_NEWUTS
-from kapsule.session.guest_files import (
+from kapsule.session.guest_actions import (
     Action,
     CopyTree,
     GuestFile,
@@ -30,11 +30,11 @@ from kapsule.session.guest_files import (
     WriteFile,
     actions_from_wire,
     actions_to_wire,
-    apply,
     files_from_wire,
     files_to_wire,
-    read_files,
 )
+from kapsule.session.guest_files import apply
+from kapsule.session.guest_reading import read_files
 
 UID, GID = os.getuid(), os.getgid()
 Result = TypeVar("Result")

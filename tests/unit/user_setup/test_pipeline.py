@@ -18,8 +18,7 @@ from kapsule.errors import GuestError, IncusError, InvalidArgument
 from kapsule.host.users import HostUser
 from kapsule.incus.client import IncusClient
 from kapsule.incus.urls import path
-from kapsule.pipeline.progress import SilentProgress
-from kapsule.session import guest_files
+from kapsule.session import guest_files, guest_reading
 from kapsule.session.guest_actions import Action, GuestFile
 from kapsule.testing.fake_incus import (
     SUCCESS,
@@ -30,6 +29,7 @@ from kapsule.testing.fake_incus import (
     operation,
     sync,
 )
+from kapsule.testing.recording_progress import RecordingProgress
 from kapsule.user_setup import USER_SETUP, set_up_user
 
 from .guests import UBUNTU, host_user, texts
@@ -52,7 +52,7 @@ class DirectoryGuests(Guests):
 
     async def read(self, name: str, paths: Sequence[str]) -> dict[str, GuestFile | None]:
         """Read in a process whose root directory is the guest's."""
-        return self._inside(lambda: guest_files.read_files(paths))
+        return self._inside(lambda: guest_reading.read_files(paths))
 
     async def apply(self, name: str, actions: Sequence[Action]) -> list[Action]:
         """Change in a process whose root directory is the guest's."""
@@ -130,7 +130,7 @@ def guests(backend: Backend) -> DirectoryGuests:
 
 async def set_up(backend: Backend, user: HostUser | None = None) -> None:
     """Set alice up."""
-    await set_up_user(backend, "dev", user or host_user(), SilentProgress())
+    await set_up_user(backend, "dev", user or host_user(), RecordingProgress())
 
 
 def config_put(incus: FakeIncus) -> dict[str, str]:
