@@ -16,6 +16,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Protocol, TypeVar
 
+from kapsule.linux.paths import AT_FDCWD, RESOLVE_NO_MAGICLINKS, open_at
+from kapsule.linux.result import check
 from kapsule.linux.threads import Threads
 
 T = TypeVar("T")
@@ -23,9 +25,6 @@ T = TypeVar("T")
 # glibc's own setgroups() changes all threads, so the system call is made directly. Numbers: the
 # generic table and x86-64's, include/uapi/asm-generic/unistd.h and syscall_64.tbl.
 _SYS_SETGROUPS = {"x86_64": 116}.get(os.uname().machine, 159)
-_SYS_OPENAT2 = 437
-_AT_FDCWD = -100
-_RESOLVE_NO_MAGICLINKS = 0x02
 _NO_ID = 0xFFFFFFFF
 
 _READ_SECONDS = 5.0
@@ -52,10 +51,6 @@ class Identity(Protocol):
     @property
     def groups(self) -> tuple[int, ...]:
         """All groups."""
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
 def open_as(user: Identity, path: str, flags: int) -> int:
@@ -92,7 +87,7 @@ def _become_and_run(user: Identity, work: Callable[[], T]) -> T:
 
 def _become(user: Identity) -> None:
     groups = (ctypes.c_uint32 * len(user.groups))(*user.groups)
-    _check(_libc.syscall(_SYS_SETGROUPS, len(user.groups), groups))
+    check(_libc.syscall(_SYS_SETGROUPS, len(user.groups), groups))
     _set(_libc.setfsgid, user.gid)
     _set(_libc.setfsuid, user.uid)
 
@@ -105,12 +100,7 @@ def _set(change: Callable[[int], int], wanted: int) -> None:
 
 
 def _open(path: str, flags: int) -> int:
-    how = _OpenHow(flags | os.O_CLOEXEC, 0, _RESOLVE_NO_MAGICLINKS)
-    name = os.fsencode(path)
-    if b"\0" in name:
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
-    arguments = (_AT_FDCWD, name, ctypes.byref(how), ctypes.sizeof(how))
-    return _check(_libc.syscall(_SYS_OPENAT2, *arguments), path)
+    return open_at(AT_FDCWD, path, flags, RESOLVE_NO_MAGICLINKS)
 
 
 def _read(path: str, limit: int) -> bytes:
@@ -132,10 +122,3 @@ def _read_up_to(descriptor: int, size: int) -> bytes:
     while len(content) < size and (more := os.read(descriptor, size - len(content))):
         content += more
     return content
-
-
-def _check(result: int, path: str | None = None) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), path)
-    return result

@@ -4,6 +4,8 @@
 import ctypes
 import os
 
+from kapsule.linux.result import check
+
 _MS_BIND, _MS_PRIVATE = 0x1000, 0x40000  # include/uapi/linux/mount.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -23,6 +25,4 @@ def make_private(path: str) -> None:
 
 
 def _mount(source: bytes | None, target: str, flags: int) -> None:
-    if _libc.mount(source, os.fsencode(target), None, flags, None) < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), target)
+    check(_libc.mount(source, os.fsencode(target), None, flags, None), target)

@@ -6,6 +6,8 @@ import os
 import struct
 from typing import NamedTuple
 
+from kapsule.linux.result import check
+
 CLOSE_WRITE = 0x008
 MOVED_FROM = 0x040
 MOVED_TO = 0x080
@@ -33,17 +35,17 @@ class Event(NamedTuple):
 
 def open_queue() -> int:
     """Return a descriptor from which events can be read, without waiting for any."""
-    return _check(_libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+    return check(_libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
 
 
 def add_watch(queue: int, directory: str, mask: int) -> int:
     """Watch a directory and return the watch; one that is watched already keeps its own."""
-    return _check(_libc.inotify_add_watch(queue, os.fsencode(directory), mask | _ONLYDIR))
+    return check(_libc.inotify_add_watch(queue, os.fsencode(directory), mask | _ONLYDIR))
 
 
 def remove_watch(queue: int, watch: int) -> None:
     """Watch a directory no more."""
-    _check(_libc.inotify_rm_watch(queue, watch))
+    check(_libc.inotify_rm_watch(queue, watch))
 
 
 def read_events(queue: int) -> list[Event]:
@@ -55,10 +57,3 @@ def read_events(queue: int) -> list[Event]:
         events.append(Event(watch, mask, os.fsdecode(data[at : at + length].rstrip(b"\0"))))
         at += length
     return events
-
-
-def _check(result: int) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result

@@ -5,6 +5,8 @@ import ctypes
 import os
 from collections.abc import Iterator
 
+from kapsule.linux.result import check
+
 _PTRACE_DETACH = 17
 _PTRACE_SEIZE = 0x4206
 _PTRACE_INTERRUPT = 0x4207
@@ -46,7 +48,7 @@ def read_filters(pid: int) -> list[bytes]:
 def install_filter(instructions: bytes) -> None:
     """Put this process, and what it will execute, under one more filter, for ever."""
     program = _Program(len(instructions) // _INSTRUCTION_SIZE, instructions)
-    _check(_libc.syscall(_SYS_SECCOMP, _SET_MODE_FILTER, 0, ctypes.byref(program)))
+    check(_libc.syscall(_SYS_SECCOMP, _SET_MODE_FILTER, 0, ctypes.byref(program)))
 
 
 def _filters(pid: int) -> Iterator[bytes]:
@@ -64,11 +66,4 @@ def _filters(pid: int) -> Iterator[bytes]:
 
 
 def _ptrace(request: int, pid: int, address: int = 0, data: int = 0) -> int:
-    return _check(_libc.ptrace(request, pid, address, data))
-
-
-def _check(result: int) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
+    return check(_libc.ptrace(request, pid, address, data))

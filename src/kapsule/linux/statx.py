@@ -5,7 +5,9 @@ import ctypes
 import os
 import sys
 
-_AT_FDCWD = -100
+from kapsule.linux.paths import AT_FDCWD
+from kapsule.linux.result import check
+
 _AT_SYMLINK_NOFOLLOW = 0x100
 _STATX_MNT_ID = 0x1000  # Linux 5.8
 
@@ -16,13 +18,12 @@ _MNT_ID = slice(0x90, 0x98)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def mount_id(path: str, *, directory: int = _AT_FDCWD) -> int:
+def mount_id(path: str, *, directory: int = AT_FDCWD) -> int:
     """Return the number of the mount that path lies on; a link at its end is not followed.
 
     directory: a descriptor of where a relative path begins; by default the working directory.
     """
     buffer = ctypes.create_string_buffer(_SIZE)
-    if _libc.statx(directory, os.fsencode(path), _AT_SYMLINK_NOFOLLOW, _STATX_MNT_ID, buffer) < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), path)
+    arguments = (directory, os.fsencode(path), _AT_SYMLINK_NOFOLLOW, _STATX_MNT_ID, buffer)
+    check(_libc.statx(*arguments), path)
     return int.from_bytes(buffer.raw[_MNT_ID], sys.byteorder)

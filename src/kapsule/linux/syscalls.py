@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """System calls that Python 3.11 lacks. Raises only OSError and knows no policy.
 
-The session helper runs this as root, so it imports nothing but ctypes and os.
+The session helper runs this as root, so it imports next to nothing.
 """
 
 import ctypes
 import os
 import signal
+
+from kapsule.linux.result import check
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -39,24 +41,17 @@ _libc_with_gil = ctypes.PyDLL(None, use_errno=True)
 _libc_with_gil.syscall.restype = ctypes.c_long
 
 
-def _check(result: int) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
-
-
 def setns(descriptor: int, kinds: int) -> None:
     """Join namespaces: setns(2).
 
     descriptor: a pidfd, whose process's namespaces are meant. kinds: CLONE_NEW* flags.
     """
-    _check(_libc.setns(descriptor, kinds))
+    check(_libc.setns(descriptor, kinds))
 
 
 def unshare(kinds: int) -> None:
     """Get copies of our own of namespaces: unshare(2). kinds: CLONE_NEW* flags."""
-    _check(_libc.unshare(kinds))
+    check(_libc.unshare(kinds))
 
 
 class _CloneArguments(ctypes.Structure):
@@ -92,17 +87,17 @@ def fork_into(cgroup: int) -> int:
 
 def set_dumpable(value: bool) -> None:
     """Say whether others with our uid may trace us and read our /proc: PR_SET_DUMPABLE."""
-    _check(_libc.prctl(_PR_SET_DUMPABLE, int(value), 0, 0, 0))
+    check(_libc.prctl(_PR_SET_DUMPABLE, int(value), 0, 0, 0))
 
 
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends: PR_SET_CHILD_SUBREAPER."""
-    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+    check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
 def keep_from_new_privileges() -> None:
     """Let no program that is executed from now on have more rights: PR_SET_NO_NEW_PRIVS."""
-    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
 def limit_capabilities(allowed: int) -> None:
@@ -113,18 +108,18 @@ def limit_capabilities(allowed: int) -> None:
     number = 0
     while _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) >= 0:
         if not allowed >> number & 1:
-            _check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0))
+            check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0))
         number += 1
-    _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+    check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     sets = (ctypes.c_uint32 * 6)()
-    _check(_libc.capget(header, sets))
+    check(_libc.capget(header, sets))
     for index in range(6):
         inheritable = index % 3 == 2
         sets[index] = 0 if inheritable else sets[index] & allowed >> 32 * (index // 3) & 0xFFFFFFFF
-    _check(_libc.capset(header, sets))
+    check(_libc.capset(header, sets))
 
 
 def new_session_keyring() -> None:
     """Leave the session keyring that was inherited for a new, empty one: keyctl(2)."""
-    _check(_libc.syscall(_SYS_KEYCTL, _KEYCTL_JOIN_SESSION_KEYRING, None))
+    check(_libc.syscall(_SYS_KEYCTL, _KEYCTL_JOIN_SESSION_KEYRING, None))

@@ -14,15 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, NoReturn
 
-from kapsule.linux import mounts
+from kapsule.linux import paths
 from kapsule.session import protocol
 from kapsule.session.folders import Folder, may_be_shared
 from kapsule.session.sources import Caller, rights_of
 
 _PATIENCE = 2.0  # seconds; a network file system whose server is away
-_AT_FDCWD = -100
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
-_NO_LINKS = mounts.RESOLVE_NO_MAGICLINKS | mounts.RESOLVE_NO_SYMLINKS
+_NO_LINKS = paths.RESOLVE_NO_MAGICLINKS | paths.RESOLVE_NO_SYMLINKS
 
 
 class Directory(NamedTuple):
@@ -105,7 +104,7 @@ def _answer(folder: Folder, channel: socket.socket) -> None:
 
 
 def _open(folder: Folder) -> int:
-    descriptor = mounts.open_at(_AT_FDCWD, folder.source, _FLAGS, _NO_LINKS)
+    descriptor = paths.open_at(paths.AT_FDCWD, folder.source, _FLAGS, _NO_LINKS)
     try:
         if os.fstat(descriptor).st_nlink == 0:  # it was removed while we opened it
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from kapsule.linux import mounts
+from kapsule.linux import mounts, paths
 from kapsule.session import border, bus_proxy, copies, directories, mounter, runs, sources
 from kapsule.session.directories import Directory
 from kapsule.session.folders import Folder, is_below
@@ -21,7 +21,7 @@ from kapsule.session.places import Maker
 from kapsule.session.shares import FILE, Share
 from kapsule.session.sources import Caller, Source
 
-_NOWHERE_ELSE = mounts.RESOLVE_IN_ROOT | mounts.RESOLVE_NO_MAGICLINKS | mounts.RESOLVE_NO_SYMLINKS
+_NOWHERE_ELSE = paths.RESOLVE_IN_ROOT | paths.RESOLVE_NO_MAGICLINKS | paths.RESOLVE_NO_SYMLINKS
 _LOCK = "mounts"
 
 
@@ -127,7 +127,7 @@ def _missing(
 
 def _shows(directory: Directory, root: int) -> bool:
     try:
-        target = mounts.open_at(root, directory.folder.target, os.O_PATH, _NOWHERE_ELSE)
+        target = paths.open_at(root, directory.folder.target, os.O_PATH, _NOWHERE_ELSE)
     except OSError:
         return False
     try:
@@ -141,7 +141,7 @@ def _shows(directory: Directory, root: int) -> bool:
 
 def _is_in_place(source: Source, root: int, caller: Caller) -> bool:
     try:
-        target = mounts.open_at(root, source.share.target, os.O_PATH, _NOWHERE_ELSE)
+        target = paths.open_at(root, source.share.target, os.O_PATH, _NOWHERE_ELSE)
     except OSError:
         return False
     try:

@@ -14,13 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from kapsule.linux import mounts
+from kapsule.linux import paths
 from kapsule.session import copies, xauthority
 from kapsule.session.shares import COOKIES, FILTERED_BUS, SOCKET, Share
 
 _ROOT = 0
 _MOST_COOKIES = 256 * 1024  # bytes; an entry has some fifty
-_AT_FDCWD = -100
 _AT_EACCESS = 0x200
 _AT_EMPTY_PATH = 0x1000
 _SYS_FACCESSAT2 = 439
@@ -71,7 +70,7 @@ def opened(shares: tuple[Share, ...], caller: Caller) -> Iterator[tuple[list[Sou
 
 def _open(share: Share, uid: int) -> Source:
     flags = os.O_PATH
-    descriptor = mounts.open_at(_AT_FDCWD, share.source, flags, mounts.RESOLVE_NO_MAGICLINKS)
+    descriptor = paths.open_at(paths.AT_FDCWD, share.source, flags, paths.RESOLVE_NO_MAGICLINKS)
     try:
         status = os.fstat(descriptor)
         _check(share, status, descriptor, uid)
