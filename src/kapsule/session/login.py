@@ -167,7 +167,7 @@ def _arrange(ready: int) -> None:
 def _wait_for_boot() -> None:
     """Wait until a guest with systemd and D-Bus takes calls, so that PAM finds its logind."""
     deadline = time.monotonic() + _DEADLINE
-    while _has_systemd() and not _bus_listens():
+    while _has_systemd() and not user_bus.listens(_BUS_SOCKET):
         if time.monotonic() > deadline:
             raise GuestError(
                 "The container's init has not come up",
@@ -181,13 +181,3 @@ def _has_systemd() -> bool:
         return proc.read("/proc/1/comm") == "systemd" and any(map(os.path.exists, _BUS_UNITS))
     except OSError:  # without /proc there is no systemd
         return False
-
-
-def _bus_listens() -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bus:
-        bus.settimeout(1.0)
-        try:
-            bus.connect(_BUS_SOCKET)
-        except OSError:
-            return False
-    return True

@@ -33,7 +33,7 @@ def check_guest(has_login: bool) -> None:
 def wait(uid: int) -> None:
     """Wait until the user's session bus takes calls. Raises GuestError after 30 seconds."""
     deadline = time.monotonic() + _DEADLINE
-    while not _listens(f"/run/user/{uid}/bus"):
+    while not listens(f"/run/user/{uid}/bus"):
         if time.monotonic() > deadline:
             raise GuestError(
                 "The user's services in the container have not come up",
@@ -42,7 +42,8 @@ def wait(uid: int) -> None:
         time.sleep(_PAUSE)
 
 
-def _listens(path: str) -> bool:
+def listens(path: str) -> bool:
+    """Say whether a bus takes calls at a socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bus:
         bus.settimeout(1.0)
         try:
