@@ -36,7 +36,7 @@ class Container:
     @property
     def mode(self) -> str:
         """The D-Bus mode, in the words of the bus interface."""
-        return "Session" if self.config.get(names.KEY_SESSION_MODE) == "true" else "Default"
+        return "Session" if self.has_own_session else "Default"
 
     @property
     def is_ready(self) -> bool:
@@ -52,6 +52,11 @@ class Container:
     def shares_network(self) -> bool:
         """Whether its network is the host's."""
         return not self.is_isolated and self.config.get(names.KEY_NETWORK, "host") == "host"
+
+    @property
+    def has_own_session(self) -> bool:
+        """Whether its users have services and a session bus of their own in it."""
+        return self.config.get(names.KEY_SESSION_MODE) == "true"
 
     @property
     def has_desktop(self) -> bool:

@@ -4,7 +4,6 @@
 import logging
 import os
 
-from kapsule import names
 from kapsule.containers.access import check_may_use
 from kapsule.containers.container import RUNNING, Container
 from kapsule.containers.guest import Reply
@@ -94,7 +93,7 @@ async def plan_desktop(context: EnterContext) -> None:
     if container.has_desktop:
         context.shares = desktop.plan(
             place,
-            with_bus=not _has_own_session(context),
+            with_bus=not container.has_own_session,
             with_x11=container.has_x11,
             isolated=container.is_isolated,
         )
@@ -165,10 +164,6 @@ def _as_root(context: EnterContext) -> bool:
     return context.request.root or context.request.caller.uid == 0
 
 
-def _has_own_session(context: EnterContext) -> bool:
-    return context.entered.config.get(names.KEY_SESSION_MODE) == "true"
-
-
 async def _set_up(context: EnterContext) -> None:
     name, registry = context.request.name, context.backend.registry
     async with registry.lock(name):
@@ -177,9 +172,9 @@ async def _set_up(context: EnterContext) -> None:
 
 
 async def _open_login(context: EnterContext) -> None:
-    caller = context.request.caller
+    caller, own_session = context.request.caller, context.entered.has_own_session
     context.login = await context.backend.guests.login(
-        context.request.name, caller.name, caller.uid, own_session=_has_own_session(context)
+        context.request.name, caller.name, caller.uid, own_session=own_session
     )
 
 

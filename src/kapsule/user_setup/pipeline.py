@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kapsule import names
 from kapsule.containers.backend import Backend
-from kapsule.containers.container import FROZEN
+from kapsule.containers.container import FROZEN, Container
 from kapsule.containers.custom_mounts import stored_mounts
 from kapsule.errors import Busy, GuestError
 from kapsule.host.users import HostUser
@@ -149,13 +149,18 @@ async def plan_podman(context: UserSetupContext) -> None:
 
 
 async def _has_own_session(context: UserSetupContext) -> bool:
-    return (await _config(context)).get(names.KEY_SESSION_MODE) == "true"
+    container = await _container(context)
+    return container is not None and container.has_own_session
 
 
 async def _config(context: UserSetupContext) -> Mapping[str, str]:
-    registry, name = context.backend.registry, context.name
-    container = registry.find(name) or await registry.refresh(name)
+    container = await _container(context)
     return container.config if container else {}
+
+
+async def _container(context: UserSetupContext) -> Container | None:
+    registry, name = context.backend.registry, context.name
+    return registry.find(name) or await registry.refresh(name)
 
 
 async def _take_back(context: UserSetupContext) -> None:
