@@ -50,5 +50,9 @@ def _answer(what: Hashable, question: Callable[[], T]) -> Future[T]:
             outcome.set_result(found)
 
     # A daemon thread: one that hangs must not keep the process from ending.
-    threading.Thread(target=run, daemon=True).start()
+    try:
+        threading.Thread(target=run, daemon=True).start()
+    except RuntimeError as error:
+        del _asked[what]
+        raise Busy("No more threads are to be had", hint="Try again later") from error
     return outcome

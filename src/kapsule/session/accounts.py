@@ -61,4 +61,4 @@ def _lines(path: str) -> list[str]:
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return []
-        return os.fsdecode(file.read(_MAX_SIZE)).splitlines()
+        return os.fsdecode(file.read(_MAX_SIZE)).split("\n")

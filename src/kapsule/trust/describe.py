@@ -7,6 +7,7 @@ from kapsule.containers.backend import Backend
 from kapsule.containers.container import STOPPED
 from kapsule.errors import Busy
 from kapsule.incus import instances
+from kapsule.session import proc
 from kapsule.trust.report import TrustReport, make_report
 
 
@@ -33,8 +34,6 @@ async def _bounding_set(backend: Backend, name: str) -> int | None:
 
 def _read(path: str) -> int | None:
     try:
-        with open(path) as file:
-            found = (line.split()[1] for line in file if line.startswith("CapBnd:"))
-            return int(next(found, ""), 16)
-    except (OSError, ValueError):  # it has just stopped
+        return int(proc.words(path, "CapBnd")[0], 16)
+    except (OSError, IndexError):  # it has just stopped
         return None
