@@ -1,1 +1,1 @@
-{{ instance.name }}
+{# SPDX-License-Identifier: CC0-1.0 #}{{ instance.name }}
