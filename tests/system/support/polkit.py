@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The box's real polkit: rules for the time of a test, sessions at a seat, and an agent."""
+"""The box's real polkit: rules for the time of a test, and sessions at a seat."""
 
 import contextlib
 import json
