@@ -2,43 +2,18 @@
 """`make run` and `make stop` from a checkout, with systemd and without it."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.system.support.users import Result, User
+from tests.system.support.checkout import Checkout, copy_to
+from tests.system.support.users import User
 
-PACKAGES = "/usr/lib/kapsule-test-deps"
 POLICY = Path("/etc/dbus-1/system.d/org.kde.kapsule.conf")
 UNITS = Path("/run/systemd/system")
 INSTALLED = ("kapsule-daemon.service", "kapsule-session.service", "kapsule-session.socket")
-# The runner takes PID 1's name for what it is; here it sees another one.
-WITHOUT_SYSTEMD = 'mount --bind "$1" /proc/1/comm && shift && exec "$@"'
-
-
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """A copy of the sources, whose Python packages are there already."""
-
-    folder: Path
-    has_systemd: bool
-
-    def make(self, *words: str) -> Result:
-        """Run make as root."""
-        command = ["make", "--silent", *words]
-        if not self.has_systemd:
-            name = self.folder / "name-of-init"
-            name.write_text("init\n")
-            shell = ["unshare", "--mount", "--propagation=slave", "sh", "-c", WITHOUT_SYSTEMD]
-            command = [*shell, "sh", str(name), *command]
-        done = subprocess.run(
-            command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=120
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,12 +32,10 @@ def checkout(
     request: pytest.FixtureRequest, tmp_path: Path, _default_container: None
 ) -> Iterator[Checkout]:
     """A checkout on a machine on which Kapsule is not installed, while the test runs."""
-    folder = tmp_path / "check out"
-    shutil.copytree("/src", folder, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
-    _provide_environment(folder)
+    checkout = copy_to(tmp_path / "check out", has_systemd=request.param)
     subprocess.run(["systemctl", "stop", *INSTALLED], check=True)
-    yield Checkout(folder, request.param)
-    subprocess.run(["make", "--silent", "stop"], cwd=folder, check=True)
+    yield checkout
+    subprocess.run(["make", "--silent", "stop"], cwd=checkout.folder, check=True)
     _start_installed()
 
 
@@ -70,22 +43,6 @@ def _start_installed() -> None:
     # systemd takes the many starts of these tests for a service that keeps failing.
     subprocess.run(["systemctl", "reset-failed", *INSTALLED], check=True)
     subprocess.run(["systemctl", "start", *INSTALLED], check=True)
-
-
-def _provide_environment(folder: Path) -> None:
-    """Do what scripts/environment does where there is a network."""
-    (folder / ".venv/bin").mkdir(parents=True)
-    (folder / ".venv/lib/python").mkdir(parents=True)
-    (folder / ".venv/lib/python/site-packages").symlink_to(PACKAGES)
-    (folder / "scripts/environment").write_text("#!/bin/sh\n")
-    programs = {"kapsule": "cli", "kapsule-daemon": "daemon", "kapsule-session": "session"}
-    for program, module in programs.items():
-        words = ("/usr/bin/python3", "ISB", f"kapsule.{module}.__main__", str(folder / "src"))
-        launcher = subprocess.run(
-            [folder / "scripts/launcher", *words, PACKAGES], capture_output=True, check=True
-        )
-        (folder / ".venv/bin" / program).write_bytes(launcher.stdout)
-        (folder / ".venv/bin" / program).chmod(0o755)
 
 
 def _processes(folder: Path) -> list[str]:
