@@ -76,7 +76,10 @@ def _ask_to_restart(bus: Bus, name: str) -> bool:
             "There is nobody to ask", hint=f"Stop it first (kapsule stop {name}), or say --yes"
         )
     print("Restart it now? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):  # the input ended, and the line of the question did not
+        print(file=sys.stderr)
+    if answer.strip().lower() not in ("y", "yes"):
         raise Busy("Nothing was changed")
     return True
 
