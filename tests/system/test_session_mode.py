@@ -7,11 +7,22 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.system.desktop.servers import SERVICE, SessionBus
 from tests.system.support import user_manager
 from tests.system.support.users import Result, User, incus
+from tests.system.support.waiting import until
 
 NAME = "t-session"
-ADDRESS = "unix:path=/run/user/1000/bus"
+GET_ID = "busctl --user call org.freedesktop.DBus / org.freedesktop.DBus GetId"
+INSIDE = "org.kde.kapsule.tests.Inside"
+# The container has no Python, but sees the host's, which is made for the same Debian.
+HOSTS_PYTHON = (
+    "--setenv=PYTHONHOME=/.kapsule/host/usr",
+    "--setenv=PYTHONPATH=/.kapsule/host/usr/lib/kapsule-test-deps",
+    "--setenv=DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus",
+    "/.kapsule/host/usr/bin/python3",
+    "/.kapsule/host/src/tests/system/desktop/host_only_service.py",
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +60,41 @@ def test_the_first_enter_finds_the_services(
 
 
 def test_the_bus_is_the_containers(alice: User, own: str, host_bus: dict[str, str]) -> None:
-    """A name that is owned on the host's bus is not on the one inside, and the other way round."""
+    """Its socket is another one, and the bus behind it another bus."""
     inside = _sh(alice, own, "stat -c %d:%i $XDG_RUNTIME_DIR/bus", host_bus).text
     outside = _bus_of(f"{host_bus['XDG_RUNTIME_DIR']}/bus")
     assert inside
     assert inside != f"{outside[0]}:{outside[1]}"
-    ask = "busctl --user --no-pager status org.freedesktop.systemd1 | grep ^PID="
-    theirs = _sh(alice, own, ask, host_bus)
-    ours = alice.run("sh", "-c", ask, env=host_bus)
-    assert theirs.text.startswith("PID="), theirs.error
-    assert ours.text.startswith("PID="), ours.error
+    theirs, ours = _sh(alice, own, GET_ID, host_bus), alice.run("sh", "-c", GET_ID, env=host_bus)
+    assert theirs.text.startswith("s "), theirs.error
+    assert ours.text.startswith("s "), ours.error
+    assert theirs.text != ours.text
+
+
+def test_a_service_of_the_host(
+    alice: User, own: str, container: str, host_bus: dict[str, str]
+) -> None:
+    """It answers in default mode, and in session mode there is no such name."""
+    server = SessionBus(alice)
+    server.start()  # it ends with alice's session
+    seen = alice.kapsule("enter", container, "--", *server.program, env=host_bus)
+    unseen = alice.kapsule("enter", own, "--", *server.program, env=host_bus)
+    assert seen.text == f's "{server.answer}"', seen.error
+    assert unseen.code != 0
+    assert unseen.text == ""
+    assert SERVICE in unseen.error
+
+
+def test_a_service_of_the_container(alice: User, own: str, host_bus: dict[str, str]) -> None:
+    """It answers inside, and on the host there is no such name."""
+    ask = ("busctl", "--user", "call", INSIDE, "/", INSIDE, "Word")
+    run = ("systemd-run", "--user", "--quiet", "--collect", *HOSTS_PYTHON)
+    started = alice.kapsule("enter", own, "--", *run, INSIDE, "within", env=host_bus)
+    assert started.code == 0, started.error
+    until(lambda: alice.kapsule("enter", own, "--", *ask, env=host_bus).text == 's "within"')
+    unseen = alice.run(*ask, env=host_bus)
+    assert unseen.code != 0
+    assert INSIDE in unseen.error
 
 
 def test_services_run_without_a_session(alice: User, own: str) -> None:
