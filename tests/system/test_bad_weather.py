@@ -40,6 +40,7 @@ def test_without_incus(alice: User, small: str) -> None:
         for words in (
             *(["start", small], ["stop", small], ["restart", small], ["rm", "-f", small]),
             *(["info", small], ["image", "list"], ["create", other, *BUSYBOX]),
+            *(["mount", small, "/srv"], ["trust", "--yes", small, "home"], ["chown", small, "bob"]),
         ):
             refused(alice.kapsule(*words), "Incus does not answer", "systemctl status incus")
     with Changes() as changes:

@@ -17,6 +17,7 @@ from tests.system.support.users import User, incus
 # Signals of an operation that a caller hears before it leaves. Whoever leaves at once may be gone
 # before the bus can tell who it was; then nothing happens.
 _POINTS = (0, 1, 2, 3, 4, 6, 8, 12)
+_BOB = 1001
 
 
 def _leave_after(user: User, signals: int, member: str, signature: str, *body: Any) -> None:
@@ -88,6 +89,36 @@ def test_leaving_at_a_change(
     assert status(own) == ("Stopped" if member == "StopContainer" else "Running")
     if member == "AddMount":
         assert "/srv" in incus("config", "show", own)
+
+
+@pytest.mark.parametrize("point", [1, 3])
+@pytest.mark.parametrize(
+    ("before", "member", "signature", "rest", "line"),
+    [
+        (("mount", "/srv"), "RemoveMount", "ss", ("/srv",), "source: /srv"),
+        (("start",), "ChangeTrust", "ssb", ("sealed", True), "user.kapsule.trust: sealed"),
+        (("stop", "--force"), "ChangeOwner", "su", (_BOB,), f'user.kapsule.owner: "{_BOB}"'),
+    ],
+)
+def test_leaving_at_a_change_of_settings(
+    alice: User,
+    own: str,
+    before: tuple[str, ...],
+    member: str,
+    signature: str,
+    rest: tuple[object, ...],
+    line: str,
+    point: int,
+) -> None:
+    """It is carried through, too; what ran runs again."""
+    verb, *more = before
+    assert alice.kapsule(verb, own, *more).code == 0
+    was = status(own)
+    assert (line in incus("config", "show", own)) is (member == "RemoveMount")
+    _leave_after(alice, point, member, signature, own, *rest)
+    _until_idle(alice)
+    assert (line in incus("config", "show", own)) is (member != "RemoveMount")
+    assert status(own) == was
 
 
 @pytest.mark.parametrize("point", _POINTS[:4])
