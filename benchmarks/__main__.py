@@ -10,7 +10,7 @@ import sys
 import time
 from types import ModuleType
 
-from benchmarks import create, enter, imports, listing, mounts, throughput
+from benchmarks import create, enter, imports, listing, mounts, startup, throughput
 from benchmarks.table import Report, to_text
 
 _BENCHMARKS: dict[str, ModuleType] = {
@@ -19,6 +19,7 @@ _BENCHMARKS: dict[str, ModuleType] = {
     "create": create,
     "listing": listing,
     "imports": imports,
+    "startup": startup,
     "throughput": throughput,
 }
 
