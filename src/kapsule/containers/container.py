@@ -11,6 +11,9 @@ from kapsule.errors import InvalidArgument
 RUNNING = "Running"
 STOPPED = "Stopped"
 FROZEN = "Frozen"
+# Where a container stays until somebody changes it. All else is on the way, or what Incus says
+# while it cannot tell: Incus shared/api, StatusCode.
+LASTING = frozenset({RUNNING, STOPPED, FROZEN})
 
 # Incus takes what is a host name: doc/reference/instance_properties.md, "name".
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from kapsule.containers.access import no_such_container
-from kapsule.containers.container import Container
+from kapsule.containers.container import LASTING, Container
 from kapsule.containers.from_instance import container_from_instance
 from kapsule.containers.remove import remove_instance
 from kapsule.errors import Busy, IncusError, IncusUnavailable
@@ -23,6 +23,8 @@ from kapsule.incus.types import Event
 
 _FIRST_PAUSE = 0.25  # seconds before the first attempt to reconnect; doubled with each
 _LONGEST_PAUSE = 5.0
+# How long what is between two states is looked at again, in seconds.
+_FIRST_LOOK, _LAST_LOOK = 0.5, 60.0
 
 # Events about an instance that leave it as it was: Incus doc/events.md.
 _NOT_A_CHANGE = (
@@ -52,6 +54,7 @@ class Registry:
         self._told: list[tuple[str, str, str, str, str]] = []
         self._telling: asyncio.Handle | None = None
         self._clearing: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
         # One reader at a time, or an older answer could overwrite a newer one.
         self._reading = asyncio.Lock()
         self.is_loaded = False
@@ -113,8 +116,8 @@ class Registry:
         try:
             await self._follow()
         finally:
-            if self._clearing:
-                self._clearing.cancel()
+            for task in filter(None, (self._clearing, self._settling)):
+                task.cancel()
 
     async def _follow(self) -> None:
         pause = _FIRST_PAUSE
@@ -185,6 +188,23 @@ class Registry:
     def _changed(self) -> None:
         if self._telling is None:
             self._telling = asyncio.get_running_loop().call_soon(self._tell)
+        if self._unsettled() and (self._settling is None or self._settling.done()):
+            self._settling = asyncio.create_task(self._settle())
+
+    def _unsettled(self) -> list[str]:
+        return [name for name, each in self._containers.items() if each.status not in LASTING]
+
+    async def _settle(self) -> None:
+        """Look again at what is between two states: an Incus that dies never tells of the end."""
+        pause = _FIRST_LOOK
+        while pause < _LAST_LOOK and self._unsettled():
+            await asyncio.sleep(pause)
+            pause *= 2
+            for name in self._unsettled():
+                try:
+                    await self.refresh(name)
+                except IncusError as error:
+                    log.debug("Container %s cannot be looked at: %s", name, error.message)
 
     def _tell(self) -> None:
         self._telling = None

@@ -87,6 +87,16 @@ async def test_changes_made_elsewhere(incus: FakeIncus, following: Registry) -> 
     await until(lambda: told == ["Running", "Stopped"])
 
 
+async def test_a_state_whose_end_nobody_tells_of(incus: FakeIncus, following: Registry) -> None:
+    """What Incus said when it came back was between two states; it is asked again."""
+    incus.on("GET", EVENTS, messages(silent=True))
+    incus.on("GET", LIST, sync([instance(status="Error")]))
+    incus.on("GET", DEV, error(503, "starting"), sync(instance(status="Running")))
+    await until(lambda: following.is_loaded)
+    assert following.get("dev").status == "Error"
+    await until(lambda: following.get("dev").status == "Running")
+
+
 async def test_deleted_elsewhere(incus: FakeIncus, following: Registry) -> None:
     """An instance that is gone is no container any more."""
     incus.on("GET", EVENTS, messages(event("instance-deleted"), silent=True))
