@@ -46,6 +46,7 @@ def _fingerprint(alias: str) -> str:
 @pytest.mark.usefixtures("_alias_of_tests")
 def test_an_image_that_cannot_be_reached(checkout: Checkout, alice: User, fresh_name: str) -> None:
     """One that is built here is taken and it says why; the container is that of who called sudo."""
+    incus("image", "alias", "delete", ALIAS)
     names = f"[kapsule]\ndefault_container = {fresh_name}\ndefault_image = {CONFIGURED}\n"
     sudo = {"SUDO_USER": alice.name, "SUDO_GID": str(alice.account.pw_gid)}
     with configured(alice, names):
@@ -58,6 +59,20 @@ def test_an_image_that_cannot_be_reached(checkout: Checkout, alice: User, fresh_
     assert _fingerprint(ALIAS) != _fingerprint("kept")
     image = incus("config", "get", fresh_name, "volatile.base_image").strip()
     assert image == _fingerprint(ALIAS)
+
+
+@pytest.mark.usefixtures("_alias_of_tests")
+def test_somebody_elses_image_of_that_name(alice: User) -> None:
+    """It is not thrown away, and one hears what to do; an older one of ours is replaced."""
+    before = _fingerprint(ALIAS)
+    words = ("/src/images/import", "/src/build/image", ALIAS)
+    refused = User("root").run(*words)
+    assert refused.code == 1
+    assert "incus image alias rename debian NAME" in refused.error
+    assert _fingerprint(ALIAS) == before
+    incus("image", "set-property", ALIAS, "builder", "kapsule")
+    assert User("root").run(*words).code == 0
+    assert _fingerprint(ALIAS) != before
 
 
 def test_an_image_that_is_there(checkout: Checkout, bob: User, fresh_name: str) -> None:
