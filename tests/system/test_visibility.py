@@ -10,7 +10,7 @@ from jeepney.io.blocking import Proxy, open_dbus_connection  # type: ignore[impo
 
 from kapsule import names
 from kapsule.client.operation import Operation
-from kapsule.errors import KapsuleError, NotFound
+from kapsule.errors import InvalidArgument, KapsuleError, NotAuthorized
 from tests.system.support.box import refused
 from tests.system.support.bus import acting_as, connect, status
 from tests.system.support.polkit import allowed
@@ -152,13 +152,13 @@ def test_images_of_administrators(bob: User, alice: User, fresh_name: str) -> No
 
 def test_accounts_of_others(alice: User, bob: User, container: str) -> None:
     """Nobody is set up in a container by somebody else, as whoever it may be (A8)."""
-    for body in (
-        (container, 1000, 1000, "alice", "/home/alice"),
-        (container, 0, 0, "root", "/root"),
-        (container, 1001, 1001, "bob", "/root"),
-        (container, 1001, 1001, "-o", "/home/bob"),
+    not_yours, not_true = "your own account", "another one on this machine"
+    for account, refusal, reason in (
+        ((1000, 1000, "alice", "/home/alice"), NotAuthorized, not_yours),
+        ((0, 0, "root", "/root"), NotAuthorized, not_yours),
+        ((1001, 1001, "bob", "/root"), InvalidArgument, not_true),
+        ((1001, 1001, "-o", "/home/bob"), InvalidArgument, not_true),
     ):
-        with connect(bob) as bus, pytest.raises(KapsuleError) as raised:
-            bus.call("SetupUser", "suuss", body)
-        assert not isinstance(raised.value, NotFound) or "does not exist" in raised.value.message
+        with connect(bob) as bus, pytest.raises(refusal, match=reason):
+            bus.call("SetupUser", "suuss", (container, *account))
     assert "user.kapsule.host-users.1001" not in incus("query", f"/1.0/instances/{container}")
