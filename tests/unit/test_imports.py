@@ -32,7 +32,6 @@ LAYERS: dict[str, set[str]] = {
     "terminal": _BASE | {"linux"},
     "client": _BASE | {"options"},
     "cli": _BASE | {"options", "client", "terminal", "linux"},
-    "gui": _BASE | {"options", "client"},
     "host": _BASE | {"linux"},
     "incus": _BASE,
     "session": _BASE | {"linux"},
@@ -55,7 +54,6 @@ LIBRARIES = {
     "rich": {"cli"},
     "shtab": {"cli"},
     "argparse_manpage": {"cli"},
-    "PySide6": {"gui"},
 }
 
 # What may be loaded when `kapsule enter` makes its call. Each module costs every single enter.

@@ -9,7 +9,6 @@ from kapsule.cli.enter_arguments import parse
 from kapsule.cli.enter_words import EnterArguments, parse_plain
 
 NOTHING = EnterArguments("", [], "", [], clean_env=False, root=False, osc=True)
-OURS = ("--cwd", "--env", "--clean-env", "--root", "--no-osc", "--help", "-h")
 
 WORDS = st.lists(st.text())
 NAMES = st.text().filter(lambda name: not name.startswith("-"))

@@ -7,10 +7,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-MS_RDONLY, MS_NOSUID, MS_REMOUNT, MS_BIND, MS_MOVE = 1, 2, 32, 4096, 8192
-MS_REC, MS_PRIVATE, MS_SHARED = 16384, 1 << 18, 1 << 20
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 MNT_DETACH = 2
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWCGROUP = 0x20000, 0x10000000, 0x2000000
+CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 
 # By name: the number of x86-64 and that of the generic table, which arm64 and riscv64 have.
 NUMBERS = {

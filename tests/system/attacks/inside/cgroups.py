@@ -16,13 +16,6 @@ def all_groups(private_root: str = "/mnt") -> list[str]:
     return sorted(os.listdir(private_root))
 
 
-def in_new_namespace() -> str:
-    """Have a root of control groups of our own, and say what is above it."""
-    calls.unshare(calls.CLONE_NEWCGROUP)
-    calls.mount("cgroup2", "/mnt", "cgroup2")
-    return Path("/proc/1/cgroup").read_text()
-
-
 def move(pid: int) -> str:
     """Move a process into a control group of our own, and back; return where it was then."""
     group = Path(ROOT, "attack")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from . import calls, files
 
-AT_RECURSIVE = 0x8000
 MOUNT_ATTR_RDONLY = 1
 
 

@@ -96,17 +96,6 @@ def foreign_descriptors() -> list[str]:
     return found
 
 
-def own_descriptors() -> list[str]:
-    """Return what this process has open, but for what the agent itself opened."""
-    found = []
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            found.append(os.readlink(f"/proc/self/fd/{number}"))
-        except OSError:
-            continue
-    return sorted(found)
-
-
 def status(pid: str) -> str:
     """Return a process's status and its map of ids."""
     return Path(f"/proc/{pid}/status").read_text() + Path(f"/proc/{pid}/uid_map").read_text()
