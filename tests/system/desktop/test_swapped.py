@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.desktop.guest import Guest, Mount
+from tests.system.desktop.servers import entry
 from tests.system.desktop.sockets import Speaker
 from tests.system.support.users import User
 
@@ -43,6 +44,8 @@ def test_a_socket_becomes_a_link(guest: Guest, root: User, variable: str) -> Non
         ]
         with _swapping(place, candidates):
             _enter_often(guest, variable, place, good.path)
+        os.link(good.path, place)
+        assert _arrives(guest, variable, place, good.path)
 
 
 @pytest.mark.parametrize("variable", ["WAYLAND_DISPLAY", "SSH_AUTH_SOCK"])
@@ -59,20 +62,38 @@ def test_a_folder_becomes_a_link(guest: Guest, root: User, variable: str) -> Non
         ]
         with _swapping(f"{FOLDER}/place", candidates):
             _enter_often(guest, variable, f"{FOLDER}/place/socket", good.path)
+        os.symlink("good", f"{FOLDER}/place")
+        assert _arrives(guest, variable, f"{FOLDER}/place/socket", good.path)
 
 
 def test_a_cookie_becomes_a_link(guest: Guest) -> None:
-    """Nor a file that the user may not read."""
-    cookie = f"{FOLDER}/cookie"
-    guest.desktop.user.run("sh", "-c", f"umask 77; echo cookie > {cookie}")
+    """Nor is a cookie for the display copied from a file that the user may not read."""
+    x11 = guest.desktop.x11
+    good, secret, place = f"{FOLDER}/good", f"{FOLDER}/of-root", f"{FOLDER}/place"
+    x11.write_authority(good, entry(x11.number, x11.cookie))
+    Path(secret).touch(0o600)
+    Path(secret).write_bytes(entry(x11.number, b"cookie of root's"))
+    env = {
+        "XDG_RUNTIME_DIR": guest.desktop.runtime,
+        "DISPLAY": f":{x11.number}",
+        "XAUTHORITY": place,
+    }
     candidates = [
-        lambda path: os.link(cookie, path),
+        lambda path: os.link(good, path),
+        lambda path: os.link(secret, path),
+        lambda path: os.symlink(secret, path),
         lambda path: os.symlink("/etc/shadow", path),
         lambda path: os.symlink("/dev/zero", path),
         os.mkfifo,
     ]
-    with _swapping(f"{FOLDER}/place", candidates):
-        _enter_often(guest, "XAUTHORITY", f"{FOLDER}/place", cookie)
+    os.link(good, place)
+    copy = guest.path(guest.variable("XAUTHORITY", env) or "")
+    assert copy.read_bytes() == Path(good).read_bytes()
+    with _swapping(place, candidates):
+        for _ in range(ENTERS):
+            copy.unlink(missing_ok=True)
+            assert guest.enter("echo", "in", env=env).text == "in"
+            assert not copy.exists() or copy.read_bytes() == Path(good).read_bytes()
 
 
 def _enter_often(guest: Guest, variable: str, value: str, good: str) -> None:
@@ -84,6 +105,13 @@ def _enter_often(guest: Guest, variable: str, value: str, good: str) -> None:
         assert guest.enter("echo", "in", env={**env, variable: value}).text == "in"
         new = [mount for mount in guest.mounts() if mount.identity not in before]
         assert all(_is(guest, mount, good) for mount in new), new
+
+
+def _arrives(guest: Guest, variable: str, value: str, good: str) -> bool:
+    """Whether the good file is where the variable leads to inside, now that nothing changes."""
+    env = {"XDG_RUNTIME_DIR": guest.desktop.runtime, variable: value}
+    inside = guest.variable(variable, env) or ""
+    return guest.shares(inside.removeprefix("unix:"), good)
 
 
 def _is(guest: Guest, mount: Mount, good: str) -> bool:
