@@ -10,6 +10,7 @@ import struct
 import termios
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from tests.system.support.users import User
 
@@ -33,17 +34,22 @@ class Screen:
         account = user.account
         environment = user.environment({"TERM": "xterm", **(env or {})})
         groups = os.getgrouplist(user.name, account.pw_gid)
-        self.output = b""
+        self.output = bytearray()
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
-            self._become(command, environment, (account.pw_uid, account.pw_gid, groups))
-        self.resize(rows, columns)
+            who = (account.pw_uid, account.pw_gid, groups)
+            self._become(command, environment, who, (rows, columns))
+        os.set_blocking(self.terminal, False)
 
     def _become(
-        self, command: tuple[str, ...], environment: dict[str, str], who: tuple[int, int, list[int]]
+        self,
+        command: tuple[str, ...],
+        environment: dict[str, str],
+        who: tuple[int, int, list[int]],
+        size: tuple[int, int],
     ) -> None:
         try:
-            time.sleep(0.1)  # the size is set by then
+            _set_size(0, *size)
             uid, gid, groups = who
             os.fchown(0, uid, -1)
             os.setgroups(groups)
@@ -67,12 +73,20 @@ class Screen:
 
     def resize(self, rows: int, columns: int) -> None:
         """Change the size of the terminal."""
-        size = struct.pack("HHHH", rows, columns, 0, 0)
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, size)
+        _set_size(self.terminal, rows, columns)
 
     def type(self, text: str | bytes) -> None:
-        """Type text; control characters are keys."""
-        os.write(self.terminal, text.encode() if isinstance(text, str) else text)
+        """Type text, and see what is shown meanwhile; control characters are keys."""
+        left = text.encode() if isinstance(text, str) else text
+        deadline = time.monotonic() + _PATIENCE
+        while left:
+            assert time.monotonic() < deadline, f"nobody takes {left[:100]!r}"
+            shown, takes, _ = select.select([self.terminal], [self.terminal], [], _PATIENCE)
+            if shown:
+                self._read(_PATIENCE)
+            if takes:
+                with suppress(BlockingIOError):
+                    left = left[os.write(self.terminal, left) :]
 
     def expect(self, text: str | bytes) -> bytes:
         """Wait until text appears after what was expected before; return what came up to it."""
@@ -80,9 +94,11 @@ class Screen:
         deadline = time.monotonic() + _PATIENCE
         while wanted not in self.output:
             if not self._read(deadline - time.monotonic()):
-                raise AssertionError(f"{wanted!r} did not come; there is {self.output[-2000:]!r}")
+                raise AssertionError(
+                    f"{wanted!r} did not come; there is {bytes(self.output[-2000:])!r}"
+                )
         before, _, self.output = self.output.partition(wanted)
-        return before + wanted
+        return bytes(before) + wanted
 
     def wait(self) -> int:
         """Read to the end and return the exit status, negative for death by a signal."""
@@ -105,7 +121,13 @@ class Screen:
             return False
         try:
             data = os.read(self.terminal, 65536)
+        except BlockingIOError:  # select(2) may be wrong about that
+            return True
         except OSError:
             return False
         self.output += data
         return bool(data)
+
+
+def _set_size(terminal: int, rows: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
