@@ -56,13 +56,14 @@ def beyond() -> Iterator[str]:
     )
     for command in commands:
         subprocess.run(command.split(), check=True)
-    listen = (
-        f"import socket;s=socket.create_server(('{BEYOND}',80))\nwhile 1: s.accept()[0].close()"
-    )
-    server = subprocess.Popen(["ip", "netns", "exec", "beyond", "python3", "-c", listen])
-    yield BEYOND
-    server.kill()
-    server.wait()
+    listen = f"import socket;s=socket.create_server(('{BEYOND}',80));print('ready',flush=True)\n"
+    listen += "while 1: s.accept()[0].close()"
+    command = ["ip", "netns", "exec", "beyond", "python3", "-c", listen]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        yield BEYOND
+        server.kill()
     subprocess.run(["ip", "netns", "delete", "beyond"], check=True)
 
 
