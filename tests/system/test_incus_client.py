@@ -189,7 +189,7 @@ async def test_a_stop_that_is_cancelled(client: IncusClient, fresh_name: str) ->
     """Incus does not cancel a stop, so the task ends when the stop has ended, and no sooner."""
     await instances.create_instance(client, new(fresh_name, "hung", start=True))
     task = asyncio.create_task(instances.set_state(client, fresh_name, "stop", timeout=3))
-    await asyncio.sleep(0.5)
+    await until_busy(client, fresh_name)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -208,11 +208,20 @@ async def running_operations(client: IncusClient, name: str) -> list[str]:
     ]
 
 
+async def until_busy(client: IncusClient, name: str) -> None:
+    """Return once Incus does something with the instance; fail after half a minute."""
+    async with asyncio.timeout(30):
+        while True:
+            if await running_operations(client, name):
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_incus_dies_during_an_operation(client: IncusClient, fresh_name: str) -> None:
     """What it was doing is lost, and said to be; the next request finds the new Incus."""
     await instances.create_instance(client, new(fresh_name, "hung", start=True))
     task = asyncio.create_task(instances.set_state(client, fresh_name, "stop", timeout=60))
-    await asyncio.sleep(0.5)
+    await until_busy(client, fresh_name)
     await run("systemctl", "kill", "--signal=KILL", "incus.service")
     with pytest.raises(IncusOperationLost):
         await task
