@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.system.support.bus import status
@@ -37,10 +37,13 @@ def frozen(pid: int) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def kill_daemon() -> None:
-    """Have the daemon die, and start again: as if it were the first time."""
+def mortal_daemon() -> Callable[[], None]:
+    """Return what has the daemon die that moment, to start again as if it were the first time."""
     systemctl("reset-failed", DAEMON)
-    systemctl("kill", "--signal=KILL", DAEMON)
+    systemctl("start", DAEMON)
+    pid = main_pid(DAEMON)
+    assert pid
+    return lambda: os.kill(pid, signal.SIGKILL)
 
 
 def kill_incus() -> None:
