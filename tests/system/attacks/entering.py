@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,17 +101,18 @@ def _(scene: Scene, root: Actor) -> str:
 
 def _while_entering(scene: Scene, root: Actor, call: str, seconds: float) -> list[str]:
     """Return what an attacker sees while somebody enters again and again."""
-    seen: list[str] = []
-    watcher = threading.Thread(target=lambda: seen.extend(root(call, seconds, private=False)))
+    seen: list[tuple[int, list[str]]] = []
+    watcher = threading.Thread(target=lambda: seen.append(root(call, seconds, private=False)))
     watcher.start()
-    time.sleep(0.2)
     while watcher.is_alive():
         with scene.alice.popen("kapsule", "enter", root.name, "--", "true", **_SILENT) as entering:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 entering.wait(1)
             entering.kill()
     watcher.join()
-    return seen
+    [(newcomers, found)] = seen
+    assert newcomers, "nobody came while it watched"
+    return found
 
 
 _SILENT = {each: subprocess.DEVNULL for each in ("stdin", "stdout", "stderr")}

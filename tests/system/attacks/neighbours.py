@@ -4,7 +4,6 @@
 import contextlib
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 from kapsule import names
@@ -20,7 +19,6 @@ from tests.system.attacks.inside import network as attacker
 from tests.system.attacks.network import HOSTS_NETWORK, bridge, go_online, own_address
 from tests.system.attacks.scene import Scene
 
-_OTHER_PORT = 7712
 _TEXT = "hello neighbour"
 
 
@@ -33,9 +31,9 @@ def _(scene: Scene, root: Actor) -> str:
     neighbour = scene.actor(_neighbour(root.level))
     go_online(scene, neighbour)
     go_online(scene, root)
-    neighbour("network.serve_for_a_while", _OTHER_PORT, _TEXT, 3.0)
+    port = neighbour("network.serve_for_a_while", _TEXT, 3.0)
     address = own_address(scene, neighbour.level)
-    text = root("network.connect", "AF_INET", "SOCK_STREAM", address, _OTHER_PORT)
+    text = root("network.connect", "AF_INET", "SOCK_STREAM", address, port)
     return expect(text == _TEXT, text)
 
 
@@ -50,11 +48,10 @@ def _heard_on_bridge(scene: Scene, root: Actor, source: str, address: str = "") 
         target=lambda: heard.append(host("network.listen_in", "forged", 0.8, names.BRIDGE))
     )
     listener.start()
-    for _ in range(3):
-        time.sleep(0.15)
+    while listener.is_alive():
         with contextlib.suppress(Refused):
             _call_out(root, "eth0" if isolated else names.BRIDGE, source, address)
-    listener.join()
+        listener.join(0.1)
     return heard == [True]
 
 
@@ -120,10 +117,10 @@ def _impersonate(scene: Scene, root: Actor, address: str) -> str:
     """Serve at an address, and say whether the host talks to us when it means that address."""
     subprocess.run(["ip", "neighbour", "flush", "dev", names.BRIDGE], check=True)
     root("network.configure", address + "/24", bridge(scene))
-    root("network.serve_for_a_while", _OTHER_PORT, "impostor", 3.0)
+    port = root("network.serve_for_a_while", "impostor", 3.0)
     try:
         host = scene.actor("")
-        text = host("network.connect", "AF_INET", "SOCK_STREAM", address, _OTHER_PORT)
+        text = host("network.connect", "AF_INET", "SOCK_STREAM", address, port)
         return expect(text == "impostor", text)
     finally:
         root("network.drop_address", address + "/24")

@@ -106,11 +106,13 @@ def _with_a_leak(scene: Scene, _: Actor) -> str:
 @contextlib.contextmanager
 def joined(init: int, directory: str) -> Iterator[None]:
     """Have a process in a container's namespaces that holds a directory of the host's."""
-    command = ["nsenter", f"--target={init}", "--pid", "--mount", "sleep", "infinity"]
+    script = "echo; exec sleep infinity"
+    command = ["nsenter", f"--target={init}", "--pid", "--mount", "sh", "-c", script]
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        with subprocess.Popen(command, pass_fds=[descriptor]) as process:
-            time.sleep(0.2)
+        with subprocess.Popen(command, pass_fds=[descriptor], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"\n"
             yield
             process.kill()
             subprocess.run(["pkill", "-KILL", "-P", str(process.pid)], check=False)

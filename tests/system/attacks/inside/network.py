@@ -108,31 +108,24 @@ def claim_address(interface: str, address: str, hardware: str) -> None:
         sender.send(b"\xff" * 6 + source + b"\x08\x06" + body + b"forged".ljust(18, b"\0"))
 
 
-def serve(port: int, text: str, seconds: float) -> str:
-    """Serve one connection on every address; return who came."""
-    with socket.socket(socket.AF_INET6) as listener:
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("::", port))
-        listener.listen()
-        listener.settimeout(seconds)
-        peer, address = listener.accept()
-        with peer:
-            peer.sendall(text.encode())
-        return str(address[0])
+def serve_for_a_while(text: str, seconds: float) -> int:
+    """Serve one connection on every address, in the background, and return the port.
 
-
-def serve_for_a_while(port: int, text: str, seconds: float) -> None:
-    """Serve in the background for some seconds."""
-    if os.fork() == 0:
+    Whoever connects from now on is served, for some seconds.
+    """
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
+        if os.fork():
+            return int(listener.getsockname()[1])
         os.setsid()
-        for number in range(3, 64):
+        for number in {*range(3, 64)} - {listener.fileno()}:
             try:
                 os.close(number)
             except OSError:
                 continue
         try:
-            serve(port, text, seconds)
+            listener.settimeout(seconds)
+            with listener.accept()[0] as peer:
+                peer.sendall(text.encode())
         finally:
             os._exit(0)
 

@@ -107,12 +107,14 @@ def signal_everybody() -> str:
     return "sent"
 
 
-def catch_newcomers(seconds: float) -> list[str]:
-    """Look into every process that appears, while it may still be half the host's; return what of
-    it could be opened that is not the container's own.
+def catch_newcomers(seconds: float) -> tuple[int, list[str]]:
+    """Look into every process that appears, while it may still be half the host's.
+
+    Return how many did, and what of them could be opened that is not the container's own.
     """
     root = os.stat("/")
     known = {pid for pid in os.listdir("/proc") if pid.isdigit()}
+    newcomers = 0
     found: set[str] = set()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -122,7 +124,8 @@ def catch_newcomers(seconds: float) -> list[str]:
             for _ in range(40):
                 found |= _look_into(pid, root)
             known.add(pid)
-    return sorted(found)[:20]
+            newcomers += 1
+    return newcomers, sorted(found)[:20]
 
 
 def _look_into(pid: str, root: os.stat_result) -> set[str]:
@@ -160,20 +163,23 @@ def _look_into(pid: str, root: os.stat_result) -> set[str]:
     return found
 
 
-def hosts_interpreter(seconds: float) -> list[str]:
+def hosts_interpreter(seconds: float) -> tuple[int, list[str]]:
     """Wait for a process whose program is none of the container's, and open that for writing.
 
-    Programs of the container say that they are to be run by /proc/self/exe: CVE-2019-5736.
+    Return how many appeared, and what could be opened of their programs. Programs of the container
+    say that they are to be run by /proc/self/exe: CVE-2019-5736.
     """
     known = {pid for pid in os.listdir("/proc") if pid.isdigit()}
     found: set[str] = set()
     held: set[int] = set()
+    newcomers: set[str] = set()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for pid in os.listdir("/proc"):
             if not pid.isdigit() or pid in known:
                 continue
             _hold_program(pid, held)
+            newcomers.add(pid)
         for descriptor in held:
             try:
                 os.close(os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY))
@@ -181,7 +187,7 @@ def hosts_interpreter(seconds: float) -> list[str]:
             except OSError as error:
                 if error.errno == errno.ETXTBSY:  # it only runs at the moment: open(2)
                     found.add(os.readlink(f"/proc/self/fd/{descriptor}"))
-    return sorted(found)
+    return len(newcomers), sorted(found)
 
 
 def _hold_program(pid: str, held: set[int]) -> None:
