@@ -8,13 +8,13 @@ import os
 import signal
 import ssl
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from kapsule.errors import KapsuleError
+from tests.system.support import traces
 from tests.system.support.box import DAEMON, frozen, main_pid, refused, systemctl
 from tests.system.support.bus import Changes, carry_out, connect, status
 from tests.system.support.command import BUSYBOX, DEBIAN, Command
@@ -40,8 +40,9 @@ def test_an_init_that_hangs_later(alice: User, traceless: str) -> None:
     """Whoever waits for a login session can leave; root does not need one, and force removes it."""
     assert alice.kapsule("create", traceless, *DEBIAN).code == 0
     with frozen(_init_of(traceless)):
+        before = traces.take().helpers
         with Command(alice, "enter", traceless, "--", "true") as enter:
-            time.sleep(0.5)
+            until(lambda: traces.take().helpers > before)
             enter.send(signal.SIGINT)
             assert enter.end().code == 130
         assert alice.kapsule("enter", "--root", traceless, "--", "id", "-u").text == "0"

@@ -140,8 +140,9 @@ with Bus() as bus:
 def test_an_ignored_hangup_stays_ignored(alice: User, container: str) -> None:
     """`nohup kapsule enter` goes on when its terminal is closed."""
     script = (
-        f"trap '' HUP; kapsule enter {shlex.quote(container)} -- sh -c 'sleep 3; echo on' & "
-        "sleep 1.5; kill -HUP $!; wait $!"
+        f"mkfifo begun; trap '' HUP; kapsule enter {shlex.quote(container)} -- "
+        "sh -c 'echo > begun; sleep 1; echo on' & "
+        "read _ < begun; rm begun; kill -HUP $!; wait $!"
     )
     result = alice.run("sh", "-c", script)
     assert (result.text, result.code) == ("on", 0)
