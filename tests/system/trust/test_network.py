@@ -58,8 +58,8 @@ def beyond() -> Iterator[str]:
         subprocess.run(command.split(), check=True)
     listen = f"import socket;s=socket.create_server(('{BEYOND}',80));print('ready',flush=True)\n"
     listen += "while 1: s.accept()[0].close()"
-    command = ["ip", "netns", "exec", "beyond", "python3", "-c", listen]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    serve = ["ip", "netns", "exec", "beyond", "python3", "-c", listen]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == "ready\n"
         yield BEYOND
