@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from kapsule.names import SESSION_SOCKET
+from tests.system.support import traces
 from tests.system.support.users import Result, User, incus
 
 _CLONE_NEWNS = 0x20000
@@ -160,3 +162,11 @@ def test_a_container_that_stops_at_any_moment(alice: User, fresh_name: str) -> N
             incus("stop", "--force", fresh_name)
             errors = clients.communicate(timeout=100)[1].decode()
         assert "Errno" not in errors
+
+
+def test_who_connects_to_the_helper_and_leaves(alice: User, container: str) -> None:
+    """As a daemon does that is killed: that is no bug of the helper's, and it goes on."""
+    with traces.sound_daemon():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+            channel.connect(SESSION_SOCKET)
+        assert alice.kapsule("enter", container, "--", "echo", "in").text == "in"

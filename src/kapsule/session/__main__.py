@@ -103,7 +103,11 @@ def _is_root(channel: socket.socket) -> bool:
 
 
 def _handle(channel: socket.socket) -> None:
-    message, descriptors = protocol.receive(channel)
+    try:
+        message, descriptors = protocol.receive(channel)
+    except EOFError:  # a daemon that was killed
+        log.info("who connected left before asking for anything")
+        return
     try:
         _HANDLERS[message["kind"]](channel, message, descriptors)
     except KapsuleError as error:
