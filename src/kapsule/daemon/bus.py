@@ -3,7 +3,8 @@
 
 Nothing that anybody sends ends or holds up the connection (reader.py, writer.py). Signals from an
 object that was made for somebody go to that caller alone. File descriptors never leak: those in a
-message that we send are closed once it is sent, those that arrive where none are wanted at once.
+message that we send are closed once it is sent, those that arrive where none are wanted at once
+(closing.py: closing them may take its sender's time, but not ours).
 And whoever answers a call can ask who made it.
 """
 
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from dbus_fast import BusType, Message, MessageFlag, MessageType
 from dbus_fast.aio import MessageBus, message_bus
 
+from kapsule.daemon.closing import close_soon
 from kapsule.daemon.reader import LARGE_CALLS, Refused, build_message_reader
 from kapsule.daemon.writer import Writer
 
@@ -114,7 +116,7 @@ class Bus(MessageBus):
         for descriptor in message.unix_fds:
             os.set_inheritable(descriptor, False)
         if message.unix_fds and not self._takes_descriptors(message):
-            close_all(message.unix_fds)
+            close_soon(message.unix_fds)
             message.unix_fds = []
         wants_reply = not message.flags & MessageFlag.NO_REPLY_EXPECTED
         is_interactive = bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION)
@@ -131,7 +133,10 @@ def _answer(refused: Refused, wants_reply: bool) -> Message | bool:
 
 
 def close_all(descriptors: Iterable[int]) -> None:
-    """Close descriptors; one that is not open any more is no error."""
+    """Close descriptors of ours; one that is not open any more is no error.
+
+    Closing what somebody else sent can take as long as they like: closing.py.
+    """
     for descriptor in descriptors:
         with contextlib.suppress(OSError):
             os.close(descriptor)

@@ -11,9 +11,10 @@ from kapsule.containers.container import check_name
 from kapsule.create.request import CreateRequest
 from kapsule.daemon import wire
 from kapsule.daemon.actions import Action, creation_action
-from kapsule.daemon.bus import close_all, current_call
+from kapsule.daemon.bus import current_call
 from kapsule.daemon.callers import Caller
 from kapsule.daemon.changing import Changing
+from kapsule.daemon.closing import close_soon
 from kapsule.daemon.dbus_errors import answers, wire_text
 from kapsule.daemon.features import wait_until_loaded
 from kapsule.daemon.reading import Services
@@ -273,7 +274,7 @@ class Manager(Changing):
             request = wire.to_enter_request(name, *said, caller.user, create)
             return _session(name, await self._attend(caller, request))
         finally:
-            close_all(call.descriptors)
+            close_soon(call.descriptors)
 
     @dbus_method()
     @answers

@@ -11,7 +11,6 @@ turn after some steps, and calls wait for theirs (turns.py).
 
 import io
 import logging
-import os
 import socket
 import struct
 from array import array
@@ -20,6 +19,7 @@ from collections.abc import Callable, Generator
 from dbus_fast import ErrorType, Message, MessageType
 from dbus_fast._private.unmarshaller import Unmarshaller
 
+from kapsule.daemon.closing import close_soon
 from kapsule.daemon.turns import Turns
 
 _HEAD = 16  # bytes before the header fields
@@ -100,8 +100,7 @@ class Reader:
     def _deliver(self, message: Message | None) -> None:
         fds, self._fds = self._fds, []
         if message is None:
-            for each in fds:
-                os.close(each)
+            close_soon(fds)
             return
         message.unix_fds = fds
         if not self._turns.take(message):

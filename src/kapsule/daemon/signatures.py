@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from dbus_fast import Message
+from dbus_fast import Message, MessageType
 from dbus_fast.annotations import DBusSignature
 from dbus_fast.signature import get_signature_tree
 
@@ -56,7 +56,8 @@ _ENTER_SIGNATURE = "sassa{ss}aha{sv}"
 def takes_descriptors(message: Message) -> bool:
     """Say whether a message is a call of the one method that wants file descriptors."""
     return (
-        message.path == names.MANAGER_PATH
+        message.message_type is MessageType.METHOD_CALL
+        and message.path == names.MANAGER_PATH
         and message.interface in (names.MANAGER_INTERFACE, None)
         and message.member == "Enter"
         and message.signature == _ENTER_SIGNATURE

@@ -17,6 +17,7 @@ from kapsule.pipeline.progress import Progress
 
 from .client import Client
 from .conftest import ALICE, Daemon
+from .descriptors import closed, open_descriptors
 from .fakes import container
 
 SIGNATURE = "sassa{ss}aha{sv}"
@@ -64,11 +65,6 @@ async def session(_: EnterRequest, __: Progress) -> EnterReply:
     read, write = os.pipe()
     os.close(write)
     return EnterReply(read, None, ("a note", "\0"))
-
-
-def open_descriptors() -> int:
-    """Return how many descriptors this process, daemon and client in one, has."""
-    return len(os.listdir("/proc/self/fd"))
 
 
 async def test_the_request_is_complete(
@@ -124,7 +120,7 @@ async def test_the_reply_brings_the_sessions_ends(client: Client, daemon: Daemon
     reply = await enter(client)
     assert reply.body[1] == []
     close_all(reply.unix_fds)
-    assert open_descriptors() == before
+    await closed(lambda: open_descriptors() == before)
 
 
 async def test_no_descriptor_is_left_behind_whatever_happens(
@@ -165,7 +161,7 @@ async def test_no_descriptor_is_left_behind_whatever_happens(
     unwanted.destination = names.BUS_NAME
     await client.send_message(unwanted)
     await client.call("ListContainers")
-    assert open_descriptors() == before
+    await closed(lambda: open_descriptors() == before)
 
 
 async def test_the_daemons_own_descriptors_cannot_be_had(client: Client, daemon: Daemon) -> None:
@@ -190,7 +186,7 @@ async def test_without_a_reply_there_is_no_session(
     await client.send("Enter", SIGNATURE, *body, unix_fds=three, flags=flags)
     await client.call("ListContainers")
     assert daemon.work.calls == []
-    assert open_descriptors() == before
+    await closed(lambda: open_descriptors() == before)
 
 
 async def test_large_environments_and_words_arrive(client: Client, daemon: Daemon) -> None:
