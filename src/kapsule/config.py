@@ -16,6 +16,11 @@ from kapsule.linux.as_user import read_small_file
 
 _SECTION = "kapsule"
 _NAME_LENGTH = 63
+# configparser takes time by the square of a line's length, on the event loop, and holds up all
+# threads meanwhile. So a user's file, which anybody can write, is a small one.
+_LARGEST_OWN_FILE = 4096  # bytes
+_LONGEST_LINE = 512
+_LONGEST_REASON = 200  # in the log
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +51,10 @@ _USER_KEYS = ("default_container", "default_image")
 def parse(text: str) -> dict[str, str]:
     """Return the keys of one file that we know and that have a value.
 
-    Raises ValueError when the text is no ini file.
+    Raises ValueError when the text is no ini file, or has a line that is too long.
     """
+    if any(len(line) > _LONGEST_LINE for line in text.split("\n")):
+        raise ValueError(f"a line has more than {_LONGEST_LINE} characters")
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(text)
@@ -64,7 +71,7 @@ def _is_usable(key: str, value: str) -> bool:
         return bool(value)
     if re.fullmatch("[0-9]{1,9}", value, re.ASCII) and int(value) >= _NUMBERS[key]:
         return True
-    log.warning("%s cannot be %r", key, value)
+    log.warning("%s cannot be %.*r", key, _LONGEST_REASON, value)
     return False
 
 
@@ -130,7 +137,7 @@ def _content(path: str) -> bytes:
 async def _read_own(user: HostUser) -> dict[str, str]:
     path = f"{user.home}/{names.USER_CONFIG_FILE}"
     try:
-        return _keys_of(path, await read_small_file(user, path))
+        return _keys_of(path, await read_small_file(user, path, _LARGEST_OWN_FILE))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
@@ -142,5 +149,5 @@ def _keys_of(path: str, content: bytes) -> dict[str, str]:
     try:
         return parse(content.decode("utf-8-sig"))
     except ValueError as error:
-        log.warning("%s is passed over: %s", path, error)
+        log.warning("%s is passed over: %.*s", path, _LONGEST_REASON, error)
         return {}

@@ -86,6 +86,40 @@ def test_missing_and_broken_system_files_are_passed_over(
     assert str(tmp_path / "missing") not in caplog.text
 
 
+_BACKTRACKING = "a" + " " * 65_000 + "b"  # which takes configparser half a minute
+
+
+@pytest.mark.parametrize("line", [_BACKTRACKING, "default_image = " + "x" * 500, "#" * 513])
+def test_a_line_that_is_too_long(line: str) -> None:
+    """It is refused before anything tries to make sense of it."""
+    with pytest.raises(ValueError, match="more than 512 characters"):
+        parse(f"[kapsule]\n{line}\n")
+
+
+@as_root
+@pytest.mark.parametrize("content", [_BACKTRACKING, "#\n" * 2100])
+async def test_a_file_of_a_users_that_is_too_large(
+    home: Path, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    """It is passed over, and the log says so in few words."""
+    write_own(home, f"[kapsule]\ndefault_container = mine\n{content}\n".encode())
+    with caplog.at_level(logging.WARNING):
+        assert await load(user_in(home), []) == Config()
+    assert "File too large" in caplog.text
+
+
+@as_root
+async def test_a_large_part_of_a_file_is_not_told_to_the_log(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is wrong with a broken file is said, and not all of what is in it."""
+    write_own(home, b"[kapsule]\n" + b"!%s\n" % (b"x" * 400) * 9)
+    with caplog.at_level(logging.WARNING):
+        assert await load(user_in(home), []) == Config()
+    assert "contains parsing errors" in caplog.text
+    assert len(caplog.text) < 500
+
+
 @as_root
 async def test_the_users_own_file_wins(home: Path, tmp_path: Path) -> None:
     """The user's file is read with the user's rights and wins over the machine's."""

@@ -17,7 +17,7 @@ from tests.system.support.users import User
 _SECRET = "[kapsule]\ndefault_container = secret\ndefault_image = local:secret\n"
 _KINDS = (
     *("fifo", "zero", "of-root", "of-alice", "huge", "sparse", "folder", "unreadable", "binary"),
-    *("loop", "socket", "terminal", "process", "random", "dangling"),
+    *("loop", "socket", "terminal", "process", "random", "dangling", "slow", "slow-lines"),
 )
 _SECONDS = 20  # what a command may take; the daemon reads for 5
 
@@ -51,6 +51,9 @@ _MAKE = {
     "unreadable": "printf '[kapsule]\\ndefault_container = x\\n' > {0} && chmod 0 {0}",
     "binary": "head -c 60000 /dev/urandom > {0}",
     "loop": "ln -s {0} {0}",
+    # What a parser that goes back and forth takes long for: a name, blanks, and no equals sign.
+    "slow": "printf '[kapsule]\\na%65000sb\\n' '' > {0}",
+    "slow-lines": "(echo '[kapsule]'; for i in $(seq 8); do printf 'a%500sb\\n' ''; done) > {0}",
     "socket": "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{0}\")'",
 }
 
