@@ -4,8 +4,9 @@
 A directory has the same path in the container as on the host, but for one that stands for the home.
 """
 
+import os
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kapsule.errors import InvalidArgument
@@ -20,6 +21,10 @@ _GUEST_OWNS_BELOW = (
     *("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin"),
     *("/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/sbin"),
 )
+
+# Each is compared with each, on the daemon's event loop.
+MOST_MOUNTS = 64
+_LONGEST_PATH = 4095  # PATH_MAX without the NUL: limits.h of the kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +90,19 @@ def parse_mount(text: str, user: HostUser) -> CustomMount:
 
 
 def plan_custom_mounts(
-    texts: Iterable[str], user: HostUser, *, mounts_home: bool
+    texts: Sequence[str], user: HostUser, *, mounts_home: bool
 ) -> tuple[CustomMount, ...]:
     """Return the custom mounts, in the order given.
 
     texts, user: as for parse_mount(). mounts_home: whether something is mounted at the home.
     Raises InvalidArgument for a path that cannot be shared, that is named twice or that lies in
-    another one.
+    another one, and for too many.
     """
+    if len(texts) > MOST_MOUNTS:
+        raise InvalidArgument(
+            f"A container can have {MOST_MOUNTS} custom mounts, not {len(texts)}",
+            hint="Share a directory that holds several of them",
+        )
     planned: list[CustomMount] = []
     for text in texts:
         mount = parse_mount(text, user)
@@ -145,8 +155,11 @@ def steps_down(path: str, home: str) -> tuple[str, ...]:
 def clean(path: str) -> str:
     """Return an absolute path without what is redundant in it.
 
-    Raises InvalidArgument for one that is relative, climbs or cannot be written down for Incus.
+    Raises InvalidArgument for one that is relative, climbs, is longer than a path can be or cannot
+    be written down for Incus.
     """
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise InvalidArgument(f"{path[:60]!r}... is longer than a path can be")
     if not path.isprintable() or "\\" in path:
         raise InvalidArgument(
             f"{path!r} holds characters that a mount cannot have", hint="Rename the directory"

@@ -128,6 +128,22 @@ def test_nesting(paths: tuple[str, str]) -> None:
         _plan(*paths)
 
 
+def test_too_many() -> None:
+    """A container has 64 at most; more are refused before they are looked at."""
+    paths = [f"/a/{number}" for number in range(64)]
+    assert len(_plan(*paths)) == 64
+    with pytest.raises(InvalidArgument, match="64 custom mounts, not 65"):
+        _plan(*paths, "relative")
+
+
+@pytest.mark.parametrize("path", ["~" + "/a" * 32_000, "/" + "ä" * 2048, "/" + "/" * 5000])
+def test_a_path_that_is_too_long(path: str) -> None:
+    """What no path of the kernel's can be is refused before it is taken apart."""
+    with pytest.raises(InvalidArgument, match="longer than a path can be"):
+        _plan(path)
+    assert _plan("/" + "a" * 4094) == ("/" + "a" * 4094,)
+
+
 def test_home_that_is_shared_already() -> None:
     """The home itself is refused where it is shared anyway."""
     with pytest.raises(InvalidArgument, match="shared already"):

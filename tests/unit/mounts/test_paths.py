@@ -40,6 +40,13 @@ def test_within_another() -> None:
         paths.check_new(_config("/data"), "/data/x", ALICE)
 
 
+def test_one_too_many() -> None:
+    """A container that has 64 gets no further one."""
+    config = _config(*(f"/a/{number}" for number in range(64)))
+    with pytest.raises(InvalidArgument, match="64 custom mounts, not 65"):
+        paths.check_new(config, "/b", ALICE)
+
+
 @pytest.mark.parametrize("keys", [{"mount-home": "true"}, {"home": "/srv/h"}])
 def test_the_home(keys: dict[str, str]) -> None:
     """Where something is mounted at the home, the home itself cannot be shared."""
