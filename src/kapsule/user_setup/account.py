@@ -9,7 +9,7 @@ otherwise one uid would have two names, and the wrong one would be found first.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kapsule.errors import InvalidArgument
+from kapsule.errors import GuestError, InvalidArgument
 from kapsule.host.users import HostUser
 from kapsule.session.guest_actions import GuestFile
 from kapsule.user_setup.primary_group import plan_primary_group
@@ -31,6 +31,7 @@ from kapsule.user_setup.tables import (
     substitute,
 )
 
+_MOST_ENTRIES = 64  # that become the user's
 _LOCKED = "!"
 _IN_SHADOW = "x"
 # Password, then the days of shadow(5): all empty, so that nothing expires.
@@ -65,8 +66,17 @@ def choose_shell(user: HostUser, files: Mapping[str, GuestFile | None]) -> str:
 
 
 def own_entries(passwd: Table, user: HostUser) -> list[Row]:
-    """Return the entries that become the user's: those with the name or the uid."""
-    return [row for row in passwd if _is_own(row, user)]
+    """Return the entries that become the user's: those with the name or the uid.
+
+    Raises GuestError where there are so many that somebody has made them on purpose.
+    """
+    own = [row for row in passwd if _is_own(row, user)]
+    if len(own) > _MOST_ENTRIES:
+        raise GuestError(
+            f"/etc/passwd in the container has {len(own)} entries of {user.name} or uid {user.uid}",
+            hint="Take out what is too much",
+        )
+    return own
 
 
 def former_names(passwd: Table, user: HostUser) -> set[str]:
@@ -83,7 +93,7 @@ def former_uids(passwd: Table, user: HostUser) -> set[int]:
 def plan_account(accounts: Accounts, user: HostUser, shell: str) -> Accounts:
     """Return the account files with the user's account in them, and with a primary group.
 
-    shell: what choose_shell() returned.
+    shell: what choose_shell() returned. Raises GuestError for what own_entries() refuses.
     """
     own = own_entries(accounts.passwd, user)
     former = former_names(accounts.passwd, user)

@@ -35,24 +35,26 @@ def plan_primary_group(accounts: Accounts, user: HostUser, own: Sequence[Row]) -
         return accounts
     wanted = _wanted_name(user)
     existing = next((row for row in accounts.group if row[NAME] == wanted), None)
-    if existing and _is_private(existing, user, own):
+    if existing and _is_private(existing, _private_groups(user, own)):
         return replace(accounts, group=_with_gid(accounts.group, existing, user.gid))
     return _add(accounts, _free_name(accounts.group, wanted, user.gid), user.gid)
 
 
-def _is_private(row: Row, user: HostUser, own: Sequence[Row]) -> bool:
-    """Say whether a group belongs to one of the entries, under its name or the user's."""
-    gid = number(row, GROUP_GID)
-    return len(row) == 4 and any(
-        number(entry, GID) == gid and row[NAME] in (entry[NAME], user.name) for entry in own
-    )
+def _private_groups(user: HostUser, own: Sequence[Row]) -> set[tuple[int | None, str]]:
+    """Return gid and name of groups that belong to the entries, under their name or the user's."""
+    return {(number(entry, GID), name) for entry in own for name in (entry[NAME], user.name)}
+
+
+def _is_private(row: Row, private: set[tuple[int | None, str]]) -> bool:
+    return len(row) == 4 and (number(row, GROUP_GID), row[NAME]) in private
 
 
 def _rename_private_group(accounts: Accounts, user: HostUser, own: Sequence[Row]) -> Accounts:
     """Give the private group of a renamed account the user's name, where that is free."""
     if any(row[NAME] == user.name for row in accounts.group):
         return accounts
-    private = [row for row in accounts.group if _is_private(row, user, own)]
+    wanted = _private_groups(user, own)
+    private = [row for row in accounts.group if _is_private(row, wanted)]
     if not private:
         return accounts
     former = min(private, key=lambda row: number(row, GROUP_GID) != user.gid)[NAME]

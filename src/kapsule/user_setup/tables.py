@@ -14,6 +14,7 @@ NAME = 0
 PASSWORD = 1
 UID, GID, GECOS, HOME, SHELL = 2, 3, 4, 5, 6  # passwd(5)
 GROUP_GID, MEMBERS = 2, 3  # group(5); gshadow(5) has the members at the same place
+_MOST_DIGITS = 10  # of an id, which has 32 bits
 ADMINISTRATORS = 2  # gshadow(5)
 
 
@@ -50,9 +51,10 @@ def render(table: Table) -> str:
 
 
 def number(row: Row, field: int) -> int | None:
-    """Return a field as a number, None where the line has none there."""
+    """Return a field as a number, None where the line has none there that an id can be."""
     text = row[field] if len(row) > field else ""
-    return int(text) if text.isascii() and text.isdecimal() else None
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    return int(text) if is_number else None
 
 
 def substitute(table: Table, matches: Callable[[Row], bool], row: Row) -> Table:
@@ -61,7 +63,8 @@ def substitute(table: Table, matches: Callable[[Row], bool], row: Row) -> Table:
     if not found:
         return (*table, row)
     kept = [row if index == found[0] else each for index, each in enumerate(table)]
-    return tuple(each for index, each in enumerate(kept) if index not in found[1:])
+    surplus = set(found[1:])
+    return tuple(each for index, each in enumerate(kept) if index not in surplus)
 
 
 def change_field(row: Row, field: int, value: str) -> Row:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kapsule.errors import InvalidArgument
+from kapsule.errors import GuestError, InvalidArgument
 from kapsule.host.users import HostUser
 from kapsule.session.guest_actions import GuestFile
 from kapsule.user_setup.account import (
@@ -291,6 +291,33 @@ def test_planning_twice_is_planning_once(guest: Accounts, user: HostUser) -> Non
     """Whatever the guest has, the second run finds nothing to do."""
     planned = plan(guest, user)
     assert plan(planned, user) == planned
+
+
+def test_entries_that_somebody_has_multiplied() -> None:
+    """64 entries of the user's become one; where there are more, nothing is planned."""
+    rows = tuple(("alice", "x", "7", str(gid), "", "/", "/bin/sh") for gid in range(65))
+    planned = plan(replace(DEBIAN, passwd=rows[:64]), host_user())
+    assert len(planned.passwd) == 1
+    with pytest.raises(GuestError, match="has 65 entries"):
+        plan(replace(DEBIAN, passwd=rows), host_user())
+
+
+def test_groups_that_somebody_has_multiplied() -> None:
+    """Of many private groups one becomes the user's, and other lines stay, however many."""
+    ids = [str(10_000 + each) for each in range(40_000)]
+    own = tuple((f"a{each}", "x", "1000", each, "", "/", "/bin/sh") for each in ids[:64])
+    group = tuple((f"a{each}", "x", each, "") for each in ids)
+    planned = plan(replace(DEBIAN, passwd=own, group=group, shadow=group), host_user())
+    assert len(planned.passwd) == 1
+    assert [row[2] for row in planned.group if row[0] == "alice"] == ["1000"]
+    assert len(planned.group) == 40_000
+    assert len(planned.shadow or ()) == 40_000 - 63
+
+
+def test_a_number_that_is_none() -> None:
+    """No id has thousands of digits, and Python refuses to read them."""
+    assert number(("x", "x", "9" * 5000, ""), 2) is None
+    assert number(("x", "x", "4294967295", ""), 2) == 4294967295
 
 
 @given(st.text())
