@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kapsule.daemon.features import Containers
-from kapsule.errors import CallerError
+from kapsule.errors import AlreadyExists, CallerError
 from kapsule.host.users import HostUser
 
 
@@ -29,8 +29,14 @@ class Creations:
         """Let the user create a container within the block.
 
         It counts from now on, so that several at the same time do not pass the limit together.
-        is_exempt: there is no limit for this user. Raises CallerError at the limit.
+        is_exempt: there is no limit for this user. Raises CallerError at the limit, and
+        AlreadyExists for a name of somebody else's: nobody waits for, or holds, its lock.
         """
+        if self.owner(name) not in (None, user.uid):
+            raise AlreadyExists(
+                f"Container '{name}' already exists and belongs to another user",
+                hint="Choose another name",
+            )
         if self._limit and not is_exempt and len(self._of(user.uid) | {name}) > self._limit:
             raise CallerError(
                 f"User '{user.name}' may have {self._limit} containers, and has them",

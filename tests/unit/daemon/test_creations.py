@@ -9,12 +9,12 @@ import pytest
 from kapsule import names
 from kapsule.config import Config
 from kapsule.daemon.creations import Creations
-from kapsule.errors import CallerError
+from kapsule.errors import AlreadyExists, CallerError
 from kapsule.testing.fake_polkit import FakePolkit, verdict
 from kapsule.testing.users import ALICE
 
-from .client import PROPERTIES
-from .conftest import NOBODY, Become, launch
+from .client import PROPERTIES, Client
+from .conftest import NOBODY, Become, Daemon, launch
 from .fakes import FakeContainers, container
 
 BOB = replace(ALICE, uid=1001, name="bob")
@@ -32,7 +32,7 @@ def test_the_limit_counts_what_is_there_and_what_is_coming() -> None:
         ):
             pass
         assert "max_containers" in raised.value.hint
-        stack.enter_context(creations.claim("d", BOB, is_exempt=False))
+        stack.enter_context(creations.claim("e", BOB, is_exempt=False))
         stack.enter_context(creations.claim("d", ALICE, is_exempt=True))
     with creations.claim("d", ALICE, is_exempt=False):
         pass
@@ -56,11 +56,28 @@ def test_no_limit() -> None:
         pass
 
 
-def test_whose_a_name_is() -> None:
-    """The container's owner comes before those who would like to have its name."""
-    creations = Creations(FakeContainers(container("a", owner=1000)), 5)
-    with creations.claim("a", BOB, is_exempt=False):
-        assert creations.owner("a") == 1000
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_whose_a_name_is(name: str) -> None:
+    """Nobody creates what is somebody else's, or about to be."""
+    creations = Creations(FakeContainers(container("a", owner=1000)), 0)
+    with creations.claim("b", ALICE, is_exempt=False):
+        assert creations.owner(name) == 1000
+        with (
+            pytest.raises(AlreadyExists, match="belongs to another user"),
+            creations.claim(name, BOB, is_exempt=True),
+        ):
+            pass
+    assert creations.owner("b") is None
+
+
+async def test_the_lock_of_somebody_elses(client: Client, daemon: Daemon) -> None:
+    """Who asks for its name is refused while an operation holds it, and does not line up for it."""
+    async with daemon.containers.lock("alices"):
+        path = await client.call("CreateContainer", "ssa{sv}", "alices", "x", {})
+        completed = await client.wait_for("Completed", path)
+    assert completed.body[0] is False
+    assert "belongs to another user" in completed.body[1]
+    assert daemon.work.calls == []
 
 
 async def test_two_creations_at_once(bus_address: str, become: Become) -> None:
