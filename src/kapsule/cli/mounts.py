@@ -29,7 +29,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "unmount",
         help="share a directory with a container no longer",
         description="Take a directory that was shared with --custom-mounts or `kapsule mount` out "
-        "of a container. Nothing in it is touched.",
+        "of a container. Nothing in it is touched. Where the container's root has mounted it at "
+        "another place, it stays there until the container stops.",
     )
     unmount.add_argument("name", metavar="CONTAINER", help="the container")
     unmount.add_argument("path", metavar="PATH", type=directory_path, help="the directory")

@@ -25,6 +25,7 @@ from kapsule.session.places import Maker
 PATIENCE = 10  # seconds; the guest can have a file system under the target that never answers
 
 _NO_ANSWER = "The container's files do not answer"
+_PUT = "be put in place in"
 
 
 class Piece(NamedTuple):
@@ -122,20 +123,19 @@ def _take_all(pieces: Sequence[Piece], ground: Ground) -> dict[str, str]:
         _become_root_of(ground.pidfd)
     syscalls.setns(ground.pidfd, syscalls.CLONE_NEWNS)
     for piece in pieces:
-        _note(failed, piece.target, partial(_take, piece.target))
+        _note(failed, piece.target, partial(_take, piece.target), "be taken out of")
     return failed
 
 
-def _note(failed: dict[str, str], target: str, work: Callable[[], None]) -> None:
+def _note(failed: dict[str, str], target: str, work: Callable[[], None], what: str = _PUT) -> None:
     try:
         work()
     except OSError as error:
-        failed[target] = _complaint(target, error)
+        failed[target] = _complaint(target, error, what)
 
 
-def _complaint(target: str, error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return f"{target} cannot be put in place in the container: {reason}"
+def _complaint(target: str, error: OSError, what: str = _PUT) -> str:
+    return f"{target} cannot {what} the container: {error.strerror or error}"
 
 
 def _lock(pieces: Sequence[Piece], ground: Ground, failed: dict[str, str]) -> list[Piece]:

@@ -47,14 +47,24 @@ def parent_of(target: str, maker: Maker | None) -> Iterator[tuple[int, str]]:
 
 
 def uncover(name: str, parent: int) -> None:
-    """Take away what was mounted at a name before: a server that is gone has a dead socket."""
+    """Take away what was mounted at a name before: a server that is gone has a dead socket.
+
+    Raises OSError where more is mounted there, one upon the other, than anybody needs.
+    """
     for _ in range(_MOST_MOUNTS):
-        try:
-            if statx.mount_id(name, directory=parent) == statx.mount_id(".", directory=parent):
-                return
-        except FileNotFoundError:
+        if not _is_covered(name, parent):
             return
         mounts.detach(name)
+    if _is_covered(name, parent):
+        raise OSError("something is mounted there again and again")
+
+
+def _is_covered(name: str, parent: int) -> bool:
+    try:
+        place = statx.mount_id(name, directory=parent)
+    except FileNotFoundError:
+        return False
+    return place != statx.mount_id(".", directory=parent)
 
 
 def attach_file(tree: int, name: str, parent: int, maker: Maker) -> None:

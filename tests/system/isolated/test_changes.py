@@ -75,6 +75,22 @@ def test_a_folder_is_taken_away_that_its_root_covered(
     assert alice.kapsule("unmount", new_guest.name, str(path)).code == 0
 
 
+def test_a_folder_that_its_root_holds_on_to(new_guest: Guest, alice: User, path: Path) -> None:
+    """What is still there is not said to be gone; when the container is stopped, it goes."""
+    new_guest.create("--custom-mounts", str(path))
+    # Private, or each would double what is there: mount_namespaces(7).
+    new_guest.as_root(f"mount --make-private '{path}'")
+    new_guest.as_root(f"for i in $(seq 17); do mount --bind '{path}' '{path}'; done")
+    kept = alice.kapsule("unmount", new_guest.name, str(path))
+    assert kept.code == 1
+    assert "cannot be taken out of the container" in kept.error
+    assert "custom-mounts" in incus("config", "show", new_guest.name)
+    assert alice.kapsule("stop", "--force", new_guest.name).code == 0
+    assert alice.kapsule("unmount", new_guest.name, str(path)).code == 0
+    assert alice.kapsule("start", new_guest.name).code == 0
+    assert new_guest.mount_at(str(path).replace(" ", "\\040")) is None
+
+
 def test_a_mount_that_cannot_be_leaves_nothing(new_guest: Guest, alice: User, path: Path) -> None:
     """Where the guest has a file in the way, the folder is not written down either."""
     new_guest.create()
