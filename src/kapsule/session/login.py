@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import time
+from contextlib import suppress
 from functools import partial
 
 from kapsule.errors import GuestError, KapsuleError, NoAccount, from_dbus
@@ -19,6 +20,7 @@ from kapsule.session import accounts, answers, border, logins, proc, program, pr
 from kapsule.session.environment import DEFAULT_PATH
 from kapsule.session.id_maps import to_inside
 from kapsule.session.inside import fork_inside
+from kapsule.session.logins import Held
 
 _SU = ("/usr/bin/su", "/bin/su", "/run/wrappers/bin/su")
 _PAM_SERVICES = ("/etc/pam.d/su", "/usr/lib/pam.d/su", "/usr/share/pam.d/su")
@@ -35,6 +37,7 @@ _PATIENCE = _DEADLINE + 10.0  # what waits inside gives up first, and says why
 # More than a kernel takes for arguments and environment together by default: execve(2). Where a
 # process says that its environment is, there may be more: PR_SET_MM.
 _MOST_ENVIRONMENT = 2 * 1024 * 1024
+_ENDED = "The login session in the container has ended"
 
 
 def open_login(channel: socket.socket, message: protocol.Message, descriptors: list[int]) -> None:
@@ -55,16 +58,17 @@ def open_login(channel: socket.socket, message: protocol.Message, descriptors: l
         protocol.send(channel, {"login": None, "note": note})
         return
     try:
-        pidfd = os.pidfd_open(login)
-        logins.remember(init, uid, login)
-        answer = _describe(login)
+        logins.check(login)
+        logins.remember(init, uid, login.pid)
+        answer = _describe(login.pid)
+        logins.check(login)
     except (FileNotFoundError, ProcessLookupError) as error:
-        raise ProcessLookupError("The login session in the container has ended") from error
-    protocol.send(channel, answer, (pidfd,))
+        raise ProcessLookupError(_ENDED) from error
+    protocol.send(channel, answer, (login.pidfd,))
 
 
-def _open(channel: socket.socket, message: protocol.Message, pidfd: int) -> tuple[int | None, str]:
-    """Return the pid of a new login session, or None and why there is none."""
+def _open(channel: socket.socket, message: protocol.Message, pidfd: int) -> tuple[Held | None, str]:
+    """Return a new login session, or None and why there is none."""
     line = border.survey(message["init"], pidfd)
     ready, theirs = os.pipe()
     child, inside = fork_inside(line, pidfd, partial(_log_in, message, theirs))
@@ -72,13 +76,25 @@ def _open(channel: socket.socket, message: protocol.Message, pidfd: int) -> tupl
     if not _receive(inside, child, channel).get("login"):
         return None, ""
     if select.select([ready], [], [], _DEADLINE)[0] and os.read(ready, 16):
-        return _only_child(child), ""
+        return _shell_of(child), ""
     os.kill(child, signal.SIGKILL)
     return None, "The container's su opened no login session; going in without one"
 
 
+def _shell_of(su: int) -> Held:
+    """Return what keeps a login open. su: a child of ours, whose number is its own until we wait.
+
+    Raises ProcessLookupError when there is nothing: it can end whenever the guest likes.
+    """
+    try:
+        pid = _only_child(su)
+        return logins.hold(pid) if pid == su else logins.hold_child(pid, su)
+    except ProcessLookupError as error:
+        raise ProcessLookupError(_ENDED) from error
+
+
 def _wait_for_services(
-    channel: socket.socket, message: protocol.Message, pidfd: int, login: int | None
+    channel: socket.socket, message: protocol.Message, pidfd: int, login: Held | None
 ) -> None:
     """Where the user has services of their own, wait for them; else end the login that began."""
     if not message["own_session"]:
@@ -89,8 +105,10 @@ def _wait_for_services(
     try:
         _receive(inside, child, channel)
     except (KapsuleError, BrokenPipeError):
+        # Not by its pid: meanwhile, that may have become the pid of any process of the host.
         if login is not None:
-            os.kill(login, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(login.pidfd, signal.SIGKILL)
         raise
 
 
