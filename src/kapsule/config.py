@@ -34,6 +34,7 @@ class Config:
     admin_group: whose members may do everything; "" for the group that owns Incus's socket.
     max_containers: how many a user may have who is no administrator; 0 for any number.
     max_operations: how many of one user may run at a time.
+    max_sessions: how many a user may have in containers, but for root; 0 for any number.
     """
 
     default_container: str = "kapsule"
@@ -41,9 +42,11 @@ class Config:
     admin_group: str = ""
     max_containers: int = 32
     max_operations: int = 64
+    max_sessions: int = 256
 
 
-_NUMBERS = {"max_containers": 0, "max_operations": 1}  # key -> the least that it can be
+# Key -> the least that it can be.
+_NUMBERS = {"max_containers": 0, "max_operations": 1, "max_sessions": 0}
 _KEYS = ("default_container", "default_image", "admin_group", *_NUMBERS)
 _USER_KEYS = ("default_container", "default_image")
 

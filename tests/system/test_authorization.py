@@ -2,11 +2,18 @@
 """Who may do what, by the real polkit and its defaults. bob is in no group of Incus's."""
 
 import subprocess
+from subprocess import PIPE
 
 import pytest
 
 from kapsule.errors import Busy, NotAuthorized, NotSupported
-from tests.system.support.box import configured_machine, default_container, instances, refused
+from tests.system.support.box import (
+    configured_machine,
+    default_container,
+    instances,
+    refused,
+    restart_daemon,
+)
 from tests.system.support.bus import carry_out, connect, status
 from tests.system.support.polkit import allowed, at_the_seat, without_polkit
 from tests.system.support.users import User, incus
@@ -192,6 +199,21 @@ def test_a_limit_for_operations(bob: User, of_bob: str) -> None:
             bus.start_container(of_bob)
         bus.cancel(path)
     carry_out_start(bob, of_bob)
+
+
+def test_a_limit_for_sessions(alice: User, container: str) -> None:
+    """One more is refused, as oneself or as root in it, also by a daemon that was restarted."""
+    words = ("kapsule", "enter", container, "--", "sh", "-c", "echo in; read line")
+    with configured_machine("max_sessions = 2"):
+        running = [alice.popen(*words, stdin=PIPE, stdout=PIPE) for _ in range(2)]
+        assert [each.stdout.readline() for each in running if each.stdout] == [b"in\n"] * 2
+        text = "You have 2 sessions in containers already"
+        for options in ((), ("--root",)):
+            assert text in alice.kapsule("enter", *options, container, "--", "true").error
+            restart_daemon()
+        for each in running:
+            each.communicate()
+        assert alice.kapsule("enter", container, "--", "true").code == 0
 
 
 def carry_out_start(user: User, name: str) -> None:

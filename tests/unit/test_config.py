@@ -180,6 +180,7 @@ def test_limits_are_the_machines() -> None:
     config = merge([{"max_containers": "0"}, {"max_operations": "5"}], {"max_containers": "99"})
     assert (config.max_containers, config.max_operations) == (0, 5)
     assert merge([], {}).max_containers == 32
+    assert merge([{"max_sessions": "9"}], {"max_sessions": "99"}).max_sessions == 9
 
 
 @pytest.mark.parametrize("value", ["-1", "many", "1.5", "9999999999", "\u0664", "1 0"])

@@ -14,11 +14,12 @@ class Backend:
     """The outside worlds that features reach.
 
     incus: Incus itself. registry: the containers, from memory.
-    guests: the inside of those that run. pool_lock: held by who makes or looks
-    for a storage pool.
+    guests: the inside of those that run. max_sessions: how many a user may have; 0: any number.
+    pool_lock: held by who makes or looks for a storage pool.
     """
 
     incus: IncusClient
     registry: Registry
     guests: Guests
+    max_sessions: int = 0
     pool_lock: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -82,14 +82,15 @@ async def run(address: str | None, command: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     incus = IncusClient()
     registry = Registry(incus)
-    backend = Backend(incus, registry, Guests(incus))
+    limits = await asyncio.to_thread(config.load_system)
+    backend = Backend(incus, registry, Guests(incus), limits.max_sessions)
     parts = Parts(
         containers=registry,
         features=bind_features(backend),
         background=partial(follow, address, backend),
         command=command,
         admin_gid=lambda: admin_gid(config.load_system(), find_socket(os.environ)),
-        limits=await asyncio.to_thread(config.load_system),
+        limits=limits,
     )
     try:
         # Incus, which is ordered behind us, is about to start what ran before the last shutdown.

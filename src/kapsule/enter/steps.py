@@ -197,6 +197,8 @@ async def _start(context: EnterContext) -> Reply:
         "cwd": request.cwd,
         "passed": dict(context.passed),
         "plan": mount_requests.plan_to_wire(_plan(context)),
+        "counted": request.caller.uid,
+        "most": context.backend.max_sessions if request.caller.uid else 0,
         "terminal": request.terminal,
         "rows": request.rows,
         "columns": request.columns,

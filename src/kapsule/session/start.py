@@ -22,6 +22,7 @@ from kapsule.session import (
     mount_requests,
     program,
     protocol,
+    seats,
 )
 from kapsule.session.inside import fork_inside
 
@@ -35,13 +36,15 @@ def start(channel: socket.socket, message: protocol.Message, descriptors: list[i
     message: "init" (pid), "login" (pid of the user's login session, or None), "environment" of
     that login session, "groups" of it, "name" and "uid" of the user, "container", "command",
     "cwd", "passed" (environment), "terminal" (which of 0, 1, 2 are on it), "rows", "columns",
-    "plan" (what is shared: session/mount_requests.py).
+    "plan" (what is shared: session/mount_requests.py), "counted" (the uid of whose session it is on
+    the host) and "most" (how many they may have, 0 for any number).
     descriptors: pidfds of init and, where there is one, of the login; then what stands for those
     of 0, 1, 2 that are not on the terminal.
     Answers with "notes" and, where there is a terminal, its master.
     """
     pidfds = 1 if message["login"] is None else 2
     stdio = descriptors[pidfds:]
+    seats.take(message["counted"], message["most"])  # first of all: what follows can hang for good
     _check_stdio(stdio, message["terminal"])
     line = border.survey(message["init"], descriptors[0], message["login"])
     if not all(map(border.is_alive, descriptors[:pidfds])):

@@ -94,17 +94,18 @@ def configured_machine(line: str) -> Iterator[None]:
     file = Path("/etc/kapsule/kapsule.conf")
     file.parent.mkdir(exist_ok=True)
     file.write_text(f"[kapsule]\n{line}\n")
-    _start_anew()
+    restart_daemon()
     try:
         yield
     finally:
         file.unlink()
         file.parent.rmdir()
-        _start_anew()
+        restart_daemon()
 
 
-def _start_anew() -> None:
-    systemctl("reset-failed", DAEMON)
+def restart_daemon() -> None:
+    """Restart it, and the helper with it, however often that happened just now."""
+    systemctl("reset-failed", DAEMON, "kapsule-session.service")
     systemctl("restart", DAEMON)
 
 

@@ -30,7 +30,7 @@ _PLACES = (
 # Where nothing may be left at all.
 _FOLDERS = ("/home/alice", "/tmp", "/var/tmp", "/run/kapsule", "/var/lib/incus/images")
 _PASSING = ("pytest",)
-_LASTING = ("netns", "runs", "session.socket")  # in /run/kapsule
+_LASTING = ("netns", "runs", "session.socket", "sessions")  # in /run/kapsule
 # What would be a bug, whoever's request it was.
 _BUGS = ("Traceback", "Unexpected error", "never retrieved", "was destroyed")
 
