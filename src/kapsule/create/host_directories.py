@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Directories of the host, with the rights of the user who wants to share them."""
 
-import asyncio
 import errno
 import os
-from asyncio.subprocess import DEVNULL, PIPE
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from kapsule.create.mounts import check_source, clean, steps_down
 from kapsule.errors import InvalidArgument
 from kapsule.host.patience import run_in_own_thread
 from kapsule.host.users import HostUser
-from kapsule.linux.as_user import open_as
+from kapsule.linux.as_user import open_as, run_as
 
 _PATIENCE = 10.0  # seconds for a file system that does not answer
-_BATCH = 100  # paths, each at most PATH_MAX: far less than execve(2) takes
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
+_MODE = 0o755
 
 
 async def find_directory(user: HostUser, path: str) -> str | None:
@@ -79,20 +79,19 @@ async def missing_directories(user: HostUser, path: str, base: str) -> tuple[str
 
 async def make_directories(user: HostUser, directories: Sequence[str]) -> None:
     """Make directories as the user, each in the one before it. Raises InvalidArgument."""
-    innermost = directories[-1]  # all at once could be more than execve(2) takes
-    complaint = await _run_as(user, "mkdir", "-p", "--", innermost)
-    if complaint:
+    try:
+        await run_as(user, partial(_make, directories), _PATIENCE)
+    except OSError as error:
         raise InvalidArgument(
-            f"{innermost} cannot be made: {complaint}",
+            f"{directories[-1]} cannot be made: {error.strerror}",
             hint="Make the directory first, or leave it out",
-        )
+        ) from error
 
 
 async def remove_directories(user: HostUser, directories: Sequence[str]) -> None:
     """Remove directories as the user, given the outermost first. What is not empty stays."""
-    for end in range(len(directories), 0, -_BATCH):
-        batch = directories[max(0, end - _BATCH) : end]
-        await _run_as(user, "rmdir", "--", *reversed(batch))
+    with suppress(OSError):
+        await run_as(user, partial(_remove, directories), _PATIENCE)
 
 
 async def _real_path(user: HostUser, path: str) -> str:
@@ -109,29 +108,20 @@ def _open_and_name(user: HostUser, path: str) -> str:
         os.close(descriptor)
 
 
-async def _run_as(user: HostUser, *words: str) -> str:
-    """Run a program with the user's rights; return what it says when it fails, else ""."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *words,
-            stdin=DEVNULL,
-            stdout=DEVNULL,
-            stderr=PIPE,
-            cwd="/",
-            env={"PATH": os.defpath, "LC_ALL": "C"},
-            user=user.uid,
-            group=user.gid,
-            extra_groups=user.groups,
-            umask=0o022,  # ours lets nobody else in
-        )
-    except OSError as error:
-        return error.strerror or str(error)
-    try:
-        _, said = await asyncio.wait_for(process.communicate(), _PATIENCE)
-    except TimeoutError:
-        process.kill()
-        return os.strerror(errno.ETIMEDOUT)
-    except BaseException:
-        process.kill()
-        raise
-    return said.decode(errors="replace").strip() if process.returncode else ""
+def _make(directories: Sequence[str]) -> None:
+    for directory in directories:
+        try:
+            os.mkdir(directory)
+        except FileExistsError:  # somebody else was faster
+            continue
+        made = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:  # our umask lets nobody else in
+            os.fchmod(made, stat.S_IMODE(os.fstat(made).st_mode) | _MODE)
+        finally:
+            os.close(made)
+
+
+def _remove(directories: Sequence[str]) -> None:
+    for directory in reversed(directories):
+        with suppress(OSError):
+            os.rmdir(directory)

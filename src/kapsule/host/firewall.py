@@ -8,14 +8,16 @@ not back to the bridge: the host would route for them what the bridge does not p
 other. A table of our own says so; rules of others can only refuse more.
 """
 
-import asyncio
 import os
-from asyncio.subprocess import DEVNULL, PIPE
+import subprocess
+from functools import partial
 
 from kapsule import names
 from kapsule.errors import NotSupported
+from kapsule.host.patience import run_in_own_thread
 
 _PATIENCE = 10.0  # seconds
+_ROOT = 0
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _TABLE = f"inet {names.FIREWALL_TABLE}"
 _RULES = f"""\
@@ -67,21 +69,30 @@ def has_bridge(incus_directory: str) -> bool:
 
 
 async def _run_nft(commands: str) -> str:
-    """Return what is wrong, "" when nothing is."""
+    """Return what is wrong, "" when nothing is.
+
+    In a thread: what callers sent us is closed before a program begins, and their file systems can
+    make that last (daemon/closing.py). Starting one waits for it.
+    """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *("nft", "-f", "-"), stdin=PIPE, stdout=DEVNULL, stderr=PIPE, env={"PATH": _PATH}
-        )
+        done = await run_in_own_thread(_ROOT, partial(_nft, commands), _PATIENCE)
+    except subprocess.TimeoutExpired:
+        return "nft does not answer"
     except OSError as error:
         return f"nft: {error.strerror}"
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            _, said = await process.communicate(commands.encode())
-    except TimeoutError:
-        process.kill()
-        return "nft does not answer"
-    except BaseException:
-        process.kill()
-        raise
-    lines = said.decode(errors="replace").strip().splitlines()
-    return (lines[0] if lines else "nft failed") if process.returncode else ""
+    lines = done.stderr.strip().splitlines()
+    return (lines[0] if lines else "nft failed") if done.returncode else ""
+
+
+def _nft(commands: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ("nft", "-f", "-"),
+        input=commands,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        env={"PATH": _PATH},
+        timeout=_PATIENCE,
+        check=False,
+    )

@@ -69,11 +69,19 @@ async def read_small_file(user: Identity, path: str, limit: int = 65536) -> byte
     limit: bytes. Raises OSError; also with EINVAL when it is no regular file, EFBIG when it is
     larger, ETIMEDOUT when its file system does not answer.
     """
-    reading = asyncio.wrap_future(_start(user, partial(_read, path, limit)))
+    return await run_as(user, partial(_read, path, limit), _READ_SECONDS)
+
+
+async def run_as(user: Identity, work: Callable[[], T], seconds: float) -> T:
+    """Return what work returns, which has that user's rights to files; nothing else is theirs.
+
+    seconds: how long to wait for a file system that does not answer; then work is left behind.
+    Raises what work raises, and OSError: with ETIMEDOUT, and with EAGAIN as open_as() does.
+    """
     try:
-        return await asyncio.wait_for(reading, _READ_SECONDS)
+        return await asyncio.wait_for(asyncio.wrap_future(_start(user, work)), seconds)
     except TimeoutError as error:
-        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), path) from error
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from error
 
 
 def _start(user: Identity, work: Callable[[], T]) -> Future[T]:

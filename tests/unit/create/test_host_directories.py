@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,14 +81,20 @@ async def test_made_as_the_user(alice: HostUser, home: Path) -> None:
     _mkdir(home / "a", ALICE.uid)
     missing = await missing_directories(alice, f"{home}/a/b/c", str(home))
     assert missing == (f"{home}/a/b", f"{home}/a/b/c")
-    await make_directories(alice, missing)
-    assert os.stat(home / "a/b/c").st_uid == ALICE.uid
-    await remove_directories(alice, missing)
+    before = os.umask(0o077)  # the daemon's
+    try:
+        await make_directories(alice, missing)
+    finally:
+        os.umask(before)
+    status = os.stat(home / "a/b/c")
+    assert (status.st_uid, status.st_gid) == (ALICE.uid, ALICE.gid)
+    assert stat.S_IMODE(status.st_mode) == 0o755
+    await remove_directories(alice, (*missing, f"{home}/a/b/c/never-made"))
     assert os.listdir(home / "a") == []
 
 
 async def test_as_deep_as_a_path_can_be(alice: HostUser, home: Path) -> None:
-    """What one program could not be told in one go is made, and removed again."""
+    """All of it is made, and removed again."""
     made = [f"{home}{'/xx' * number}" for number in range(1, 1300)]
     await make_directories(alice, made)
     assert await find_directory(alice, made[-1]) == made[-1]
@@ -95,9 +102,9 @@ async def test_as_deep_as_a_path_can_be(alice: HostUser, home: Path) -> None:
     assert os.listdir(home) == []
 
 
-async def test_a_path_that_no_program_can_be_told(alice: HostUser, home: Path) -> None:
+async def test_a_name_that_is_too_long(alice: HostUser, home: Path) -> None:
     """The reason is told; no directory is made."""
-    with pytest.raises(InvalidArgument, match="Argument list too long"):
+    with pytest.raises(InvalidArgument, match="File name too long"):
         await make_directories(alice, [f"{home}/{'x' * 200_000}"])
     assert os.listdir(home) == []
 
