@@ -32,11 +32,19 @@ def guests(_no_daemon: None) -> Iterator[dict[str, str]]:
     try:
         for image, name in launched.items():
             owner = f"{names.KEY_OWNER}=1000"
-            incus("launch", f"local:{image}", name, "-c", "security.privileged=true", "-c", owner)
+            launch(image, name, owner)
         yield launched
     finally:
         for name in launched.values():
             incus("delete", "--force", name, check=False)
+
+
+def launch(image: str, name: str, *settings: str) -> None:
+    """Start a privileged container by Incus alone; it knows its own name."""
+    config = [word for each in ("security.privileged=true", *settings) for word in ("-c", each)]
+    incus("launch", f"local:{image}", name, *config)
+    # As creation does it; otherwise sudo asks name servers that are not there.
+    run(name, "sh", "-c", "echo 127.0.1.1 $(hostname) >> /etc/hosts")
 
 
 def run(container: str, *words: str) -> str:
@@ -158,7 +166,7 @@ async def test_a_failure_undoes_itself_and_the_next_time_works(
     backend: Backend, fresh_name: str
 ) -> None:
     """Where the rule for sudo cannot be written, there is no account and no mark either."""
-    incus("launch", "local:debian", fresh_name, "-c", "security.privileged=true")
+    launch("debian", fresh_name)
     run(fresh_name, "sh", "-c", "mv /etc/sudoers.d /etc/aside; touch /etc/sudoers.d")
     before = content_of_files(fresh_name)
     with pytest.raises(GuestError, match=r"/etc/sudoers\.d/alice"):
