@@ -37,7 +37,7 @@ from kapsule.pipeline.pipeline import Pipeline
 from kapsule.session.guest_actions import Action
 from kapsule.testing.recording_progress import RecordingProgress
 from tests.system.support.backend import CancellingProgress, account, make, wait_for_boot
-from tests.system.support.users import User, incus
+from tests.system.support.users import User, in_container, incus
 
 
 def _instances() -> list[str]:
@@ -49,7 +49,7 @@ async def _instance(backend: Backend, name: str) -> Instance:
 
 
 def _in_guest(name: str, *command: str) -> str:
-    return incus("exec", name, "--", *command, check=False).strip()
+    return in_container(name, *command).stdout.strip()
 
 
 async def _expect_failure(

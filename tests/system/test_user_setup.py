@@ -13,7 +13,7 @@ from kapsule.errors import GuestError
 from kapsule.host.users import HostUser
 from kapsule.testing.recording_progress import RecordingProgress
 from kapsule.user_setup import set_up_user
-from tests.system.support.users import incus
+from tests.system.support.users import in_container, incus
 
 ALICE = HostUser(1000, 1000, "alice", "/home/alice", "/bin/bash", (1000,), "alice")
 JOHN = HostUser(1001, 1001, "john.doe", "/home/john.doe", "/bin/bash", (1001,), "john.doe")
@@ -49,7 +49,9 @@ def launch(image: str, name: str, *settings: str) -> None:
 
 def run(container: str, *words: str) -> str:
     """Run a command as the container's root."""
-    return incus("exec", container, "--", *words).rstrip("\n")
+    done = in_container(container, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.rstrip("\n")
 
 
 def run_as(container: str, user: HostUser, command: str) -> str:

@@ -12,6 +12,7 @@ from tests.system.fuzz.watch import Watch
 from tests.system.fuzz.worker import NO_MESSAGE
 from tests.system.support import traces
 from tests.system.support.box import DAEMON, configured_machine
+from tests.system.support.bus import connect
 from tests.system.support.polkit import allowed
 from tests.system.support.users import User, incus
 
@@ -73,8 +74,16 @@ def _containers_of(user: User) -> list[str]:
 
 
 def _delete_containers_of(user: User) -> None:
-    for name in _containers_of(user):
-        incus("delete", "--force", name)
+    """Delete what the user has; what was begun for them may still go on."""
+
+    def are_gone() -> bool:
+        with connect(user) as bus:
+            is_idle = bus.call("ListOperations", "", ()) == ([],)
+        for name in _containers_of(user):
+            incus("delete", "--force", name, check=False)
+        return is_idle and not _containers_of(user)
+
+    traces.until(are_gone, 60)
 
 
 @pytest.mark.usefixtures("_creator")

@@ -21,7 +21,6 @@ _SOURCE = Path(kapsule.__file__).parent
 
 # Every place where a program is run -> what it runs and why no word of a caller is an option of it.
 PROGRAMS = {
-    "create/host_directories.py": 'mkdir and rmdir, behind "--" and only with absolute paths',
     "host/firewall.py": "nft, whose rules come over a pipe and are the same for everybody",
     "session/bus_proxy.py": "xdg-dbus-proxy, with fixed rules and an address that is escaped",
     "session/login.py": "su of the container, whose only word is an account's name; see below",

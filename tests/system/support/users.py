@@ -10,6 +10,10 @@ from typing import Any
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
+_ATTEMPTS = 3
+_MARK = "\n-- all of it --\n"
+_WITH_MARK = "trap 'echo; echo -- all of it --' EXIT; \"$@\""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -85,6 +89,21 @@ class User:
     def kapsule(self, *words: str, **arguments: Any) -> Result:
         """Run `kapsule` with these words."""
         return self.run("kapsule", *words, **arguments)
+
+
+def in_container(name: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as a container's root, by Incus. It should be one that can be run twice.
+
+    Now and then, on a busy machine, `incus exec` loses all that was written and reports success. So
+    a mark is written behind it, and where that is missing the command is run again.
+    """
+    command = ("incus", "exec", name, "-T", "--", "sh", "-c", _WITH_MARK, "sh", *words)
+    for _ in range(_ATTEMPTS):
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode or done.stdout.endswith(_MARK):
+            break
+    done.stdout = done.stdout.removesuffix(_MARK)
+    return done
 
 
 def incus(*words: str, check: bool = True) -> str:

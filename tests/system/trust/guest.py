@@ -7,15 +7,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.system.support.users import incus
+from tests.system.support.users import in_container, incus
 
 _PATIENCE = 30.0
 
 
 def sh(name: str, script: str) -> subprocess.CompletedProcess[str]:
     """Run a script as the container's root."""
-    command = ["incus", "exec", name, "-T", "--", "bash", "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return in_container(name, "bash", "-c", script)
 
 
 def has_booted(name: str) -> None:
